@@ -1,0 +1,249 @@
+//! Compression of messages, and above all their bounded inflation: a declared size is never
+//! believed, output is capped while it is produced.
+
+use std::fmt;
+use std::io::Read;
+
+use bytes::Bytes;
+
+use crate::error::HeadError;
+
+/// Ratios are judged above this much output only: honest data can repeat itself (100 kB of one byte
+/// shrink 5,000 times), and a megabyte hurts nobody.
+const FREE_BYTES: usize = 1024 * 1024;
+
+/// How a message is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None = 0,
+    /// LZ4, in its frame format. Fast; needs the feature `lz4`.
+    Lz4 = 1,
+    /// Zstandard. Small; needs the feature `zstd`.
+    Zstd = 2,
+}
+
+/// What a compressed message may become.
+#[derive(Clone, Copy, Debug)]
+pub struct DecompressLimits {
+    /// At most this many bytes.
+    pub max_bytes: usize,
+    /// At most this many times its compressed size.
+    pub max_ratio: u32,
+}
+
+impl Compression {
+    const ALL: [Self; 3] = [Self::None, Self::Lz4, Self::Zstd];
+
+    /// Its name in a HELLO.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|compression| compression.name() == name)
+    }
+
+    /// Its number on the wire.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+
+    pub(crate) fn from_number(number: u32) -> Result<Self, HeadError> {
+        match number {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Lz4),
+            2 => Ok(Self::Zstd),
+            _ => Err(HeadError::Invalid {
+                field: 3,
+                expected: "a compression of 0 (none), 1 (lz4) or 2 (zstd)",
+            }),
+        }
+    }
+
+    /// Whether this build has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Lz4 => cfg!(feature = "lz4"),
+            Self::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+
+    /// The names of those this build has, without `none`.
+    pub fn available() -> &'static [&'static str] {
+        match (cfg!(feature = "lz4"), cfg!(feature = "zstd")) {
+            (false, false) => &[],
+            (true, false) => &["lz4"],
+            (false, true) => &["zstd"],
+            (true, true) => &["lz4", "zstd"],
+        }
+    }
+
+    /// Makes `bytes` smaller, hopefully.
+    ///
+    /// # Errors
+    /// If this build does not have it.
+    pub fn compress(self, bytes: &[u8]) -> Result<Bytes, CompressionError> {
+        match self {
+            Self::None => Ok(Bytes::copy_from_slice(bytes)),
+            #[cfg(feature = "lz4")]
+            Self::Lz4 => {
+                use std::io::Write;
+                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                encoder.write_all(bytes).map_err(broken)?;
+                Ok(encoder.finish().map_err(broken)?.into())
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd => Ok(zstd::bulk::compress(bytes, 0).map_err(broken)?.into()),
+            #[allow(unreachable_patterns, reason = "depends on features")]
+            other => Err(CompressionError::Unavailable(other)),
+        }
+    }
+
+    /// What `bytes` were before.
+    ///
+    /// # Errors
+    /// If they become too large, are corrupt, or this build does not have it.
+    pub fn decompress(
+        self,
+        bytes: &[u8],
+        limits: &DecompressLimits,
+    ) -> Result<Bytes, CompressionError> {
+        match self {
+            Self::None if bytes.len() <= limits.max_bytes => Ok(Bytes::copy_from_slice(bytes)),
+            Self::None => Err(CompressionError::TooLarge { max: limits.max_bytes }),
+            #[cfg(feature = "lz4")]
+            Self::Lz4 => {
+                inflate(lz4_flex::frame::FrameDecoder::new(bytes), bytes.len(), limits)
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
+                // 8 MiB: what level 19 uses, and all that a peer may make this end allocate.
+                decoder.window_log_max(23).map_err(broken)?;
+                inflate(decoder, bytes.len(), limits)
+            }
+            #[allow(unreachable_patterns, reason = "depends on features")]
+            other => Err(CompressionError::Unavailable(other)),
+        }
+    }
+}
+
+/// Reads to the end, but not past a limit.
+#[allow(dead_code, reason = "used by the compressions behind features")]
+fn inflate(
+    mut reader: impl Read,
+    compressed_bytes: usize,
+    limits: &DecompressLimits,
+) -> Result<Bytes, CompressionError> {
+    let by_ratio = compressed_bytes.saturating_mul(limits.max_ratio as usize).max(FREE_BYTES);
+    let most = limits.max_bytes.min(by_ratio);
+    let mut out = Vec::new();
+    // One byte more than allowed tells too large from just fitting.
+    let cap = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    reader.by_ref().take(cap).read_to_end(&mut out).map_err(broken)?;
+    if out.len() <= most {
+        return Ok(out.into());
+    }
+    Err(if most == limits.max_bytes {
+        CompressionError::TooLarge { max: limits.max_bytes }
+    } else {
+        CompressionError::Bomb { max_ratio: limits.max_ratio }
+    })
+}
+
+#[allow(dead_code, reason = "used by the compressions behind features")]
+fn broken(error: impl fmt::Display) -> CompressionError {
+    CompressionError::Corrupt(error.to_string())
+}
+
+/// A message that could not be compressed or inflated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompressionError {
+    /// This build does not have it.
+    Unavailable(Compression),
+    /// It becomes too large.
+    TooLarge {
+        /// Bytes it may have.
+        max: usize,
+    },
+    /// It grows by more than any honest message.
+    Bomb {
+        /// Times its size it may grow.
+        max_ratio: u32,
+    },
+    /// The bytes are no such compression.
+    Corrupt(String),
+}
+
+impl fmt::Display for CompressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(compression) => {
+                let name = compression.name();
+                write!(f, "{name} compression is not part of this build: enable feature `{name}`")
+            }
+            Self::TooLarge { max } => write!(f, "it inflates to more than {max} bytes"),
+            Self::Bomb { max_ratio } => {
+                write!(f, "it inflates to more than {max_ratio} times its size")
+            }
+            Self::Corrupt(why) => write!(f, "it is corrupt: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for CompressionError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: DecompressLimits = DecompressLimits { max_bytes: 1 << 20, max_ratio: 1000 };
+
+    fn available() -> impl Iterator<Item = Compression> {
+        Compression::ALL.into_iter().filter(|compression| compression.is_available())
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        for compression in available() {
+            for bytes in [&b""[..], b"x", &[7; 100_000], &(0..=255).collect::<Vec<u8>>()] {
+                let small = compression.compress(bytes).unwrap();
+                assert_eq!(compression.decompress(&small, &LIMITS).unwrap(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_while_it_inflates() {
+        for compression in available().filter(|compression| *compression != Compression::None) {
+            let bomb = compression.compress(&vec![0; 64 << 20]).unwrap();
+            assert!(bomb.len() < 1 << 20, "a bomb is small");
+            let error = compression.decompress(&bomb, &LIMITS).unwrap_err();
+            assert_eq!(error, CompressionError::TooLarge { max: 1 << 20 }, "{compression:?}");
+            let tight = DecompressLimits { max_bytes: 1 << 30, max_ratio: 2 };
+            let error = compression.decompress(&bomb, &tight).unwrap_err();
+            assert_eq!(error, CompressionError::Bomb { max_ratio: 2 }, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn garbage_and_truncation_are_errors() {
+        for compression in available().filter(|compression| *compression != Compression::None) {
+            let good = compression.compress(&[1; 5000]).unwrap();
+            for bad in [&b"garbage"[..], &good[..good.len() / 2]] {
+                let error = compression.decompress(bad, &LIMITS);
+                assert!(matches!(error, Err(CompressionError::Corrupt(_))), "{compression:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Heads: the small protobuf message in front of a frame's body. `proto/wire.proto` is the
+//! reference; these read and write the same bytes by hand, without allocating on the hot path.
+
+mod control;
+mod protobuf;
+mod request;
+mod response;
+
+use bytes::BytesMut;
+
+use crate::error::HeadError;
+use crate::metadata::Metadata;
+use protobuf::{Field, put_pair};
+
+pub use control::{Cancel, Credit, Goaway, Hello};
+pub use request::RequestHead;
+pub use response::{Detail, ResponseHead};
+
+/// A head that can be written.
+pub trait Head {
+    /// About how many bytes it takes, to reserve room; may be too few.
+    fn encoded_len_hint(&self) -> usize;
+
+    /// Appends it.
+    fn encode(&self, dst: &mut BytesMut);
+}
+
+/// No head at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoHead;
+
+impl Head for NoHead {
+    fn encoded_len_hint(&self) -> usize {
+        0
+    }
+
+    fn encode(&self, _: &mut BytesMut) {}
+}
+
+fn put_metadata(dst: &mut BytesMut, field: u32, metadata: &Metadata) {
+    for (key, value) in metadata.iter() {
+        put_pair(dst, field, key.as_bytes(), value);
+    }
+}
+
+/// Reads one entry; what a peer sends has to keep the bounds that [`Metadata`] has.
+fn read_entry(field: &Field<'_>, metadata: &mut Metadata) -> Result<(), HeadError> {
+    let (key, value) = field.pair()?;
+    metadata.append(field.text_of(key)?, value.to_vec()).map_err(|_| HeadError::Invalid {
+        field: field.number,
+        expected: "metadata of at most 64 entries and 16384 bytes, with keys of a-z, 0-9, -, _, .",
+    })
+}

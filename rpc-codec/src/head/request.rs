@@ -1,0 +1,126 @@
+//! What stands in front of a call's arguments.
+
+use std::borrow::Cow;
+
+use bytes::BytesMut;
+
+use super::protobuf::{Fields, put_bytes, put_number, put_pair, put_present};
+use super::{Head, put_metadata, read_entry};
+use crate::code::Priority;
+use crate::compression::Compression;
+use crate::error::HeadError;
+use crate::limits::MAX_METHOD_BYTES;
+use crate::metadata::Metadata;
+
+/// The format that is not named on the wire.
+const DEFAULT_FORMAT: &str = "msgpack";
+
+/// The head of a REQUEST.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestHead<'a> {
+    /// `service/method`.
+    pub method: &'a str,
+    /// The format of arguments and answer.
+    pub format: &'a str,
+    /// How the arguments are compressed.
+    pub compression: Compression,
+    /// Microseconds left; 0 means none, absent means no limit.
+    pub timeout_us: Option<u64>,
+    /// How much the call matters.
+    pub priority: Priority,
+    /// 0 for the first attempt.
+    pub attempt: u32,
+    /// The caller itself serves a retry.
+    pub retried_upstream: bool,
+    /// W3C `traceparent`, or empty.
+    pub trace_parent: &'a str,
+    /// W3C `tracestate`, or empty.
+    pub trace_state: &'a str,
+    /// What the caller says beside the arguments.
+    pub metadata: Cow<'a, Metadata>,
+    /// Nobody waits for an answer.
+    pub oneway: bool,
+}
+
+impl<'a> RequestHead<'a> {
+    /// A call of `method` with nothing else said.
+    pub fn new(method: &'a str) -> Self {
+        Self {
+            method,
+            format: DEFAULT_FORMAT,
+            compression: Compression::None,
+            timeout_us: None,
+            priority: Priority::Normal,
+            attempt: 0,
+            retried_upstream: false,
+            trace_parent: "",
+            trace_state: "",
+            metadata: Cow::Owned(Metadata::new()),
+            oneway: false,
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If it is no such head.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, HeadError> {
+        let mut head = Self::new("");
+        let mut metadata = Metadata::new();
+        let mut fields = Fields::of(bytes);
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 => head.method = field.text()?,
+                2 => head.format = field.text()?,
+                3 => head.compression = Compression::from_number(field.u32()?)?,
+                4 => head.timeout_us = Some(field.u64()?),
+                5 => head.priority = Priority::from_number(field.u32()?),
+                6 => head.attempt = field.u32()?,
+                7 => head.retried_upstream = field.bool()?,
+                8 => {
+                    let (parent, state) = field.pair()?;
+                    head.trace_parent = field.text_of(parent)?;
+                    head.trace_state = field.text_of(state)?;
+                }
+                9 => read_entry(&field, &mut metadata)?,
+                10 => head.oneway = field.bool()?,
+                _ => {}
+            }
+        }
+        if head.method.is_empty() || head.method.len() > MAX_METHOD_BYTES {
+            let expected = "a method path of 1 to 255 bytes, `service/method`";
+            return Err(HeadError::Invalid { field: 1, expected });
+        }
+        if head.format.is_empty() {
+            head.format = DEFAULT_FORMAT;
+        }
+        head.metadata = Cow::Owned(metadata);
+        Ok(head)
+    }
+}
+
+impl Head for RequestHead<'_> {
+    fn encoded_len_hint(&self) -> usize {
+        // Path, time and small change; metadata with its keys and lengths.
+        self.method.len() + 32 + self.metadata.byte_len() + 8 * self.metadata.len()
+    }
+
+    fn encode(&self, dst: &mut BytesMut) {
+        put_bytes(dst, 1, self.method.as_bytes());
+        if self.format != DEFAULT_FORMAT {
+            put_bytes(dst, 2, self.format.as_bytes());
+        }
+        put_number(dst, 3, u64::from(self.compression.number()));
+        if let Some(micros) = self.timeout_us {
+            put_present(dst, 4, micros);
+        }
+        put_number(dst, 5, u64::from(self.priority.number()));
+        put_number(dst, 6, u64::from(self.attempt));
+        put_number(dst, 7, u64::from(self.retried_upstream));
+        if !self.trace_parent.is_empty() || !self.trace_state.is_empty() {
+            put_pair(dst, 8, self.trace_parent.as_bytes(), self.trace_state.as_bytes());
+        }
+        put_metadata(dst, 9, &self.metadata);
+        put_number(dst, 10, u64::from(self.oneway));
+    }
+}
