@@ -1,0 +1,210 @@
+//! What a channel is made of.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::channel::Config;
+use super::stub::{Client, Stub};
+use super::Channel;
+use crate::address::Address;
+use crate::connection::Limits;
+use crate::request::{Request, Response};
+use crate::service::{BoxService, Layers};
+use crate::status::{Code, Status};
+use crate::transport::{Connect, Network, Sockets};
+
+/// Names travel in the HELLO, which has to stay small.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Builds a [`Channel`].
+pub struct ChannelBuilder {
+    config: Config,
+    call_layers: Layers,
+    attempt_layers: Layers,
+}
+
+/// Builds a generated client with a channel of its own; the same settings as [`ChannelBuilder`].
+pub struct ClientBuilder<C> {
+    channel: ChannelBuilder,
+    client: PhantomData<fn() -> C>,
+}
+
+impl ChannelBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            config: Config {
+                connector: Arc::new(Sockets),
+                limits: Limits::default(),
+                connections: 1,
+                connect_timeout: Duration::from_secs(3),
+                timeout: Duration::from_secs(10),
+                name: String::new(),
+                service: None,
+                format: None,
+            },
+            call_layers: Layers::default(),
+            attempt_layers: Layers::default(),
+        }
+    }
+
+    /// A channel to the nodes at `address`: `tcp://host:port`, `unix:///path`, `mem://name`, or
+    /// several as in `tcp://a:1,b:1`. Nothing is dialled before the first call.
+    ///
+    /// # Errors
+    /// *Invalid argument* for a bad address or a name that is too long.
+    ///
+    /// # Cancel safety
+    /// It is ready at once.
+    pub async fn connect(self, address: &str) -> Result<Channel, Status> {
+        if self.config.name.len() > MAX_NAME_BYTES {
+            let long = format!("a client's name has at most {MAX_NAME_BYTES} bytes");
+            return Err(Status::local(Code::InvalidArgument, long));
+        }
+        let addresses = Address::parse_list(address)?;
+        Ok(Channel::new(self.config, addresses, self.call_layers, self.attempt_layers))
+    }
+}
+
+/// The settings that both builders have.
+macro_rules! settings {
+    () => {
+        /// Connections to each node; calls take the least busy one. Default 1.
+        #[must_use]
+        pub fn connections(mut self, per_node: usize) -> Self {
+            self.parts().config.connections = per_node.max(1);
+            self
+        }
+
+        /// Longest time to make a connection. Default 3 s.
+        #[must_use]
+        pub fn connect_timeout(mut self, limit: Duration) -> Self {
+            self.parts().config.connect_timeout = limit;
+            self
+        }
+
+        /// How long a call may take where neither the caller nor the method says. Default 10 s.
+        #[must_use]
+        pub fn timeout(mut self, limit: Duration) -> Self {
+            self.parts().config.timeout = limit;
+            self
+        }
+
+        /// The format of all calls, `json` for one. Default the first that the service lists.
+        #[must_use]
+        pub fn format(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+            self.parts().config.format = Some(name.into());
+            self
+        }
+
+        /// The name servers are told, for quotas and logs.
+        #[must_use]
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.parts().config.name = name.into();
+            self
+        }
+
+        /// The bounds of each connection.
+        #[must_use]
+        pub fn limits(mut self, limits: Limits) -> Self {
+            self.parts().config.limits = limits;
+            self
+        }
+
+        /// Dials on an in-memory network instead of the real one.
+        #[must_use]
+        pub fn network(self, network: &Network) -> Self {
+            self.connector(network.clone())
+        }
+
+        /// Dials by means of one's own.
+        #[must_use]
+        pub fn connector(mut self, connector: impl Connect) -> Self {
+            self.parts().config.connector = Arc::new(connector);
+            self
+        }
+
+        /// Puts a tower layer around each call: it sees a call once, however often that is
+        /// attempted. The first one added is the outermost.
+        #[must_use]
+        pub fn layer<L>(mut self, layer: L) -> Self
+        where
+            L: tower_layer::Layer<BoxService> + Send + 'static,
+            L::Service: tower_service::Service<Request, Response = Response, Error = Status>
+                + Clone
+                + Send
+                + 'static,
+            <L::Service as tower_service::Service<Request>>::Future: Send,
+        {
+            self.parts().call_layers.push(layer);
+            self
+        }
+
+        /// Puts a tower layer around each attempt of a call, when its node is chosen.
+        #[must_use]
+        pub fn attempt_layer<L>(mut self, layer: L) -> Self
+        where
+            L: tower_layer::Layer<BoxService> + Send + 'static,
+            L::Service: tower_service::Service<Request, Response = Response, Error = Status>
+                + Clone
+                + Send
+                + 'static,
+            <L::Service as tower_service::Service<Request>>::Future: Send,
+        {
+            self.parts().attempt_layers.push(layer);
+            self
+        }
+    };
+}
+
+impl ChannelBuilder {
+    settings!();
+
+    fn parts(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl<C> ClientBuilder<C> {
+    settings!();
+
+    fn parts(&mut self) -> &mut ChannelBuilder {
+        &mut self.channel
+    }
+}
+
+impl<C: Client> ClientBuilder<C> {
+    #[doc(hidden)]
+    #[expect(clippy::new_without_default, reason = "generated clients have `builder()` for it")]
+    pub fn new() -> Self {
+        let mut channel = ChannelBuilder::new();
+        channel.config.service = Some(C::SERVICE);
+        Self { channel, client: PhantomData }
+    }
+
+    /// A client of the nodes at `address`; see [`ChannelBuilder::connect`]. It talks to servers
+    /// that offer its service only.
+    ///
+    /// # Errors
+    /// *Invalid argument* for a bad address or a name that is too long.
+    ///
+    /// # Cancel safety
+    /// It is ready at once.
+    pub async fn connect(self, address: &str) -> Result<C, Status> {
+        Ok(C::from_stub(Stub::new(self.channel.connect(address).await?)))
+    }
+}
+
+impl fmt::Debug for ChannelBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelBuilder").finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for ClientBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").finish_non_exhaustive()
+    }
+}

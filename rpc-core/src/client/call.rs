@@ -1,0 +1,246 @@
+//! The call itself, as a list of steps: settle what it inherits and when it ends, then attempt it,
+//! once or, where nothing has run, on another node.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use rpc_codec::{Compression, DecompressLimits, ResponseHead};
+use tokio::time::Instant;
+
+use super::channel::Core;
+use super::node::Node;
+use crate::connection::{Answer, Limits};
+use crate::context::{BAGGAGE, Context};
+use crate::governance::outcome::Outcome;
+use crate::report::Facts;
+use crate::request::{AppErrorHead, Destination, Request, Response};
+use crate::service::BoxFuture;
+use crate::status::{Code, Executed, Origin, Status};
+
+/// A call that nobody has run may be sent again for free, but not for ever: twice to every node of
+/// a small set, and never more than this.
+const MAX_ATTEMPTS: usize = 8;
+
+/// Makes one call: every step either refuses, saying who and why, or leaves something that settles
+/// itself when the call ends or is dropped.
+pub(super) async fn call(core: &Arc<Core>, mut request: Request) -> Result<Response, Status> {
+    let now = Instant::now();
+    let report = request.report.take();
+    let mut facts = Facts::default();
+
+    let context = Context::current();
+    inherit(&mut request, &context);
+    request.deadline = Some(deadline(&request, core, &context, now)?);
+    let result = attempts(core, request, now, &mut facts).await;
+
+    if let Some(report) = report {
+        facts.elapsed = now.elapsed();
+        report.set(facts);
+    }
+    result
+}
+
+/// What a call made from inside a handler takes over from the call it serves.
+fn inherit(request: &mut Request, context: &Context) {
+    let Some(call) = context.call() else { return };
+    request.priority.get_or_insert(call.priority);
+    request.retried_upstream = context.is_retry();
+    if request.trace_parent.is_empty() && !call.trace_parent.is_empty() {
+        request.trace_parent = call.trace_parent.clone().into();
+        request.trace_state = call.trace_state.clone().into();
+    }
+    if let Some(baggage) = call.metadata.get_bytes(BAGGAGE) {
+        if request.metadata.get_bytes(BAGGAGE).is_none() {
+            // If there is no room for it beside what the caller says, the caller's words win.
+            let _ = request.metadata.insert(BAGGAGE, baggage.clone());
+        }
+    }
+}
+
+/// The call's own time, but never later than that of the call it serves.
+fn deadline(
+    request: &Request,
+    core: &Core,
+    context: &Context,
+    now: Instant,
+) -> Result<Instant, Status> {
+    let over = |what| Err(Status::local(Code::DeadlineExceeded, what));
+    let own = request.timeout.unwrap_or(core.config.timeout).min(core.config.limits.max_deadline);
+    if own.is_zero() {
+        return over("a timeout of zero leaves no time for the call");
+    }
+    // `max_deadline` may be set beyond what the clock can say; a year will do then.
+    let own = now.checked_add(own).unwrap_or(now + std::time::Duration::from_secs(31_536_000));
+    match context.deadline() {
+        Some(ambient) if ambient <= now => over("the time of the call being served is over"),
+        Some(ambient) => Ok(own.min(ambient)),
+        None => Ok(own),
+    }
+}
+
+async fn attempts(
+    core: &Arc<Core>,
+    request: Request,
+    mut now: Instant,
+    facts: &mut Facts,
+) -> Result<Response, Status> {
+    let max_attempts = MAX_ATTEMPTS.min(core.node_count() * 2);
+    let mut tried = Vec::new();
+    loop {
+        let Some((index, node)) = core.pick(&tried) else {
+            return Err(Status::unavailable("no node is left to try")
+                .from(Origin::Client, Executed::No));
+        };
+        facts.node = Some(node.address().clone());
+        facts.attempts += 1;
+        let result = attempt(core, node, &request, now).await;
+        match &result {
+            Err(status)
+                if Outcome::of_status(status).is_free_to_resend(status)
+                    && (facts.attempts as usize) < max_attempts =>
+            {
+                tried.push(index);
+                if tried.len() == core.node_count() {
+                    // One more round: a node that went away as the call was sent may be back.
+                    tried.clear();
+                }
+                now = Instant::now();
+            }
+            Err(_) => return result,
+            Ok(response) => {
+                facts.metadata = response.metadata.clone();
+                facts.degraded = response.degraded;
+                facts.load = response.load;
+                return result;
+            }
+        }
+    }
+}
+
+async fn attempt(
+    core: &Core,
+    node: &Arc<Node>,
+    request: &Request,
+    now: Instant,
+) -> Result<Response, Status> {
+    match &core.attempt {
+        None => send(node, request, now).await,
+        Some(layered) => {
+            let mut request = request.clone();
+            request.destination = Some(node.clone());
+            layered.handle(request).await
+        }
+    }
+}
+
+/// Sends a request to a node, and reads what it answers.
+async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, Status> {
+    let connection = node.connection(request.deadline).await?;
+    if request.oneway {
+        return connection.send(request, now).await.map(|()| Response::default());
+    }
+    let answer = connection.call(request, now).await?;
+    read(&answer, node.limits())
+}
+
+/// What an answer's bytes say.
+fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
+    let garbled = |what: String| Status::internal(what).from(Origin::Client, Executed::Maybe);
+    let head = ResponseHead::decode(&answer.head)
+        .map_err(|error| garbled(format!("bad response head: {error}")))?;
+    if head.code != Code::Ok && !head.typed {
+        return Err(status(&head));
+    }
+    let body = inflate(head.compression, &answer.body, limits)
+        .map_err(|error| garbled(format!("the answer could not be decompressed: {error}")))?;
+    let app_error = head
+        .typed
+        .then(|| Box::new(AppErrorHead { code: head.code, message: head.message.to_string() }));
+    Ok(Response {
+        body,
+        app_error,
+        metadata: head.metadata.into_owned(),
+        degraded: head.degraded,
+        load: head.load,
+    })
+}
+
+fn inflate(
+    compression: Compression,
+    body: &Bytes,
+    limits: &Limits,
+) -> Result<Bytes, rpc_codec::CompressionError> {
+    if compression == Compression::None {
+        return Ok(body.clone());
+    }
+    let limits = DecompressLimits {
+        max_bytes: limits.max_message_bytes as usize,
+        max_ratio: limits.max_compression_ratio,
+    };
+    compression.decompress(body, &limits)
+}
+
+fn status(head: &ResponseHead<'_>) -> Status {
+    let origin = match head.origin {
+        rpc_codec::Origin::Handler => Origin::Handler,
+        rpc_codec::Origin::Framework => Origin::Server,
+    };
+    let mut status = Status::new(head.code, head.message.to_string());
+    for detail in head.details.iter() {
+        status = status.with_detail(detail.type_name.clone(), detail.value.clone());
+    }
+    if let Some(micros) = head.retry_after_us {
+        status = status.with_retry_after(std::time::Duration::from_micros(micros));
+    }
+    status.from(origin, head.executed)
+}
+
+impl Destination for Node {
+    fn send(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Response, Status>> {
+        Box::pin(async move { send(&self, &request, Instant::now()).await })
+    }
+}
+
+/// One attempt as a tower service: what the user's attempt layers wrap.
+#[derive(Clone)]
+pub(super) struct Attempt;
+
+/// A whole call as a tower service: what the user's call layers wrap.
+#[derive(Clone)]
+pub(super) struct Call(pub(super) Arc<Core>);
+
+impl tower_service::Service<Request> for Attempt {
+    type Response = Response;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response, Status>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match request.destination.clone() {
+            Some(node) => node.send(request),
+            None => Box::pin(async {
+                let own = "an attempt layer made a request of its own; pass on the one it got";
+                Err(Status::local(Code::Internal, own))
+            }),
+        }
+    }
+}
+
+impl tower_service::Service<Request> for Call {
+    type Response = Response;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response, Status>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let core = self.0.clone();
+        Box::pin(async move { call(&core, request).await })
+    }
+}

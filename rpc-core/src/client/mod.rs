@@ -1,0 +1,12 @@
+//! Calling: from a generated client's method to an answer.
+
+mod builder;
+mod call;
+mod channel;
+mod node;
+mod options;
+mod stub;
+
+pub use builder::{ChannelBuilder, ClientBuilder};
+pub use channel::Channel;
+pub use stub::{Client, Stub, oneway, unary};

@@ -1,0 +1,477 @@
+//! The calling role: sends requests and completes the calls that wait for their answers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use rpc_codec::{
+    BIG_MESSAGE_BYTES, Compression, Flags, Frame, Goaway, Hello, Kind, RequestHead, floor, preface,
+};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::driver::{Driver, Role};
+use super::fault::{self, Fault};
+use super::outbox::Outbox;
+use super::pending::{Answered, Pending, Piece, join};
+use super::{Limits, Returned};
+use crate::request::Request;
+use crate::status::{Code, Executed, Status};
+use crate::transport::Io;
+
+/// Smaller bodies are not worth compressing.
+const COMPRESS_BYTES: usize = 1024;
+
+/// A handle on a connection that calls. The connection ends once all of them are dropped and the
+/// calls in flight are done.
+#[derive(Clone)]
+pub(crate) struct Connection(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.unwanted.store(true, Ordering::Release);
+        self.shared.signal.notify_one();
+    }
+}
+
+struct Shared {
+    calls: Mutex<Pending<Result<Answer, Status>>>,
+    outbox: Arc<Outbox>,
+    /// One permit for each call the server lets be in flight.
+    slots: Semaphore,
+    peer: OnceLock<Hello>,
+    state: watch::Sender<State>,
+    /// Opens no more calls: the server said good-bye or the connection is over.
+    retired: AtomicBool,
+    unwanted: AtomicBool,
+    signal: Notify,
+    limits: Limits,
+}
+
+/// How far a connection is in its life.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// The server has yet to say HELLO; calls may be sent all the same.
+    Greeting,
+    /// In use.
+    Open,
+    /// The server takes no further calls on it.
+    Retired,
+    /// Over, and why.
+    Ended(Status),
+}
+
+/// An answer as it came: its head is read by whoever waited.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: Bytes,
+    pub(crate) body: Bytes,
+    /// The peer's credit for a big body, given back when this is dropped.
+    pub(crate) _credit: Option<Returned>,
+}
+
+/// Starts a connection over `io`. The future is its task and has to be spawned.
+pub(crate) fn start(
+    io: Io,
+    limits: &Limits,
+    hello: Hello,
+) -> (Connection, impl Future<Output = ()> + Send + use<>) {
+    let outbox = Outbox::new(limits.window_bytes());
+    let shared = Arc::new(Shared {
+        calls: Mutex::new(Pending::new()),
+        outbox: outbox.clone(),
+        slots: Semaphore::new(floor::MAX_CALLS as usize),
+        peer: OnceLock::new(),
+        state: watch::Sender::new(State::Greeting),
+        retired: AtomicBool::new(false),
+        unwanted: AtomicBool::new(false),
+        signal: Notify::new(),
+        limits: limits.clone(),
+    });
+    outbox.push_raw(&preface::encode(preface::VERSION));
+    // Names are bounded by the builder that made them; a HELLO too large would only be left out,
+    // and the server then says what it misses.
+    let _ = outbox.push_hello(&hello);
+    let driver = Driver::new(io, outbox, limits.clone(), Calling { shared: shared.clone() });
+    (Connection(Arc::new(Handle { shared })), driver.run())
+}
+
+impl Connection {
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Cancel safety
+    /// Dropping it tells the server, and frees all it held.
+    pub(crate) async fn call(&self, request: &Request, now: Instant) -> Result<Answer, Status> {
+        let shared = &self.0.shared;
+        let deadline = request.deadline;
+        let slot = match shared.slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => {
+                let free = shared.slots.acquire();
+                bounded(deadline, free).await?.map_err(|_| shared.gone())?
+            }
+        };
+        let (body, compression) = shared.prepare(request).await?;
+        let open = shared.open(request, &body, compression, now)?;
+        // From here on the call's slot is given back by its answer.
+        slot.forget();
+        open.await
+    }
+
+    /// Sends a request that is not answered, once there is room for it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready nothing was sent.
+    pub(crate) async fn send(&self, request: &Request, now: Instant) -> Result<(), Status> {
+        let shared = &self.0.shared;
+        let room = shared.outbox.room(shared.limits.max_queued_bytes);
+        bounded(request.deadline, room).await?.map_err(|_| shared.gone())?;
+        let (body, compression) = shared.prepare(request).await?;
+        let mut calls = shared.lock();
+        if self.is_retired() {
+            return Err(shared.gone());
+        }
+        let id = calls.oneway();
+        let head = head(request, compression, now);
+        shared.outbox.push_request(id, &head, &body).map_err(too_large)?;
+        Ok(())
+    }
+
+    /// Whether it takes no further calls.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.0.shared.retired.load(Ordering::Acquire)
+    }
+
+    /// Calls the server has yet to answer.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.0.shared.lock().unanswered()
+    }
+
+    /// Follows the connection's life.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.0.shared.state.subscribe()
+    }
+}
+
+impl Shared {
+    /// The body as it travels, with credit taken for it if it is big.
+    async fn prepare(&self, request: &Request) -> Result<(Bytes, Compression), Status> {
+        let (mut body, mut compression) = (request.body.clone(), Compression::None);
+        if request.compression != Compression::None
+            && body.len() >= COMPRESS_BYTES
+            && self.peer_takes(request.compression)
+        {
+            body = request
+                .compression
+                .compress(&body)
+                .map_err(|error| Status::local(Code::Internal, error.to_string()))?;
+            compression = request.compression;
+        }
+        if body.len() > BIG_MESSAGE_BYTES {
+            self.await_credit(&body, request.deadline).await?;
+        }
+        Ok((body, compression))
+    }
+
+    async fn await_credit(&self, body: &Bytes, deadline: Option<Instant>) -> Result<(), Status> {
+        let mut state = self.state.subscribe();
+        let greeted = state.wait_for(|state| !matches!(state, State::Greeting));
+        bounded(deadline, greeted).await?.map_err(|_| self.gone())?;
+        let max = self.peer.get().map_or(0, |peer| peer.max_message_bytes);
+        match u32::try_from(body.len()) {
+            Ok(bytes) if u64::from(bytes) <= max => {
+                let credit = self.outbox.take_credit(bytes);
+                bounded(deadline, credit).await?.map_err(|_| self.gone())
+            }
+            _ if self.peer.get().is_none() => Err(self.gone()),
+            _ => Err(Status::local(
+                Code::ResourceExhausted,
+                format!(
+                    "the arguments take {} bytes, the server takes messages of at most {max}",
+                    body.len()
+                ),
+            )),
+        }
+    }
+
+    fn peer_takes(&self, compression: Compression) -> bool {
+        self.peer
+            .get()
+            .is_some_and(|peer| peer.compressions.iter().any(|name| name == compression.name()))
+    }
+
+    fn open(
+        self: &Arc<Self>,
+        request: &Request,
+        body: &Bytes,
+        compression: Compression,
+        now: Instant,
+    ) -> Result<OpenCall, Status> {
+        let head = head(request, compression, now);
+        let mut calls = self.lock();
+        if self.retired.load(Ordering::Acquire) {
+            return Err(self.gone());
+        }
+        let id = calls.open(request.deadline);
+        match self.outbox.push_request(id, &head, body) {
+            Ok(start) => calls.sent(id, start),
+            Err(error) => {
+                calls.forget(id);
+                return Err(too_large(error));
+            }
+        }
+        drop(calls);
+        Ok(OpenCall { shared: self.clone(), id, done: false })
+    }
+
+    /// Why a call can't be opened: it was not sent.
+    fn gone(&self) -> Status {
+        match &*self.state.borrow() {
+            State::Ended(why) => why.clone().from(why.origin(), Executed::No),
+            _ => Status::transport("the server is going away", Executed::No),
+        }
+    }
+
+    /// Opens no further call and ends those that `doomed` names.
+    fn retire(&self, state: State, doomed: impl Fn(u64, u64) -> bool, end: impl Fn(u64) -> Status) {
+        let mut calls = self.lock();
+        self.retired.store(true, Ordering::Release);
+        let (failed, wakers) = calls.fail(doomed, |start| Err(end(start)));
+        drop(calls);
+        self.slots.add_permits(failed);
+        self.state.send_replace(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending<Result<Answer, Status>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `future`, until the call's time is over.
+async fn bounded<T>(
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Result<T, Status> {
+    match deadline {
+        None => Ok(future.await),
+        Some(deadline) => timeout_at(deadline, future).await.map_err(|_| {
+            Status::local(Code::DeadlineExceeded, "the time was over before the call could be sent")
+        }),
+    }
+}
+
+fn too_large(error: rpc_codec::HeadTooLarge) -> Status {
+    Status::local(Code::InvalidArgument, error.to_string())
+}
+
+fn head<'a>(request: &'a Request, compression: Compression, now: Instant) -> RequestHead<'a> {
+    let mut head = RequestHead::new(&request.method);
+    head.format = &request.format;
+    head.compression = compression;
+    head.timeout_us = request.deadline.map(|deadline| {
+        u64::try_from(deadline.saturating_duration_since(now).as_micros()).unwrap_or(u64::MAX)
+    });
+    head.priority = request.priority();
+    head.attempt = request.attempt;
+    head.retried_upstream = request.retried_upstream;
+    head.trace_parent = &request.trace_parent;
+    head.trace_state = &request.trace_state;
+    head.metadata = std::borrow::Cow::Borrowed(&request.metadata);
+    head.oneway = request.oneway;
+    head
+}
+
+/// A call on the wire; dropped before its end it is cancelled.
+struct OpenCall {
+    shared: Arc<Shared>,
+    id: u64,
+    done: bool,
+}
+
+impl Future for OpenCall {
+    type Output = Result<Answer, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let end = match self.shared.lock().poll(self.id, cx.waker()) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(end) => end,
+        };
+        self.done = true;
+        Poll::Ready(end.unwrap_or_else(|| {
+            Err(Status::internal("the call was polled after its end")
+                .from(crate::status::Origin::Client, Executed::Maybe))
+        }))
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if !self.done && self.shared.lock().abandon(self.id) {
+            self.shared.outbox.push_cancel(self.id, Code::Cancelled as u32);
+        }
+    }
+}
+
+/// What the connection's task does for this role.
+struct Calling {
+    shared: Arc<Shared>,
+}
+
+impl Role for Calling {
+    const ANSWERS: bool = false;
+
+    fn greeted(&mut self, hello: &Hello) -> Result<(), Fault> {
+        let shared = &self.shared;
+        let more = hello.max_calls.min(super::limits::MAX_SLOTS).saturating_sub(floor::MAX_CALLS);
+        shared.slots.add_permits(more as usize);
+        // The driver takes one HELLO only.
+        let _ = shared.peer.set(hello.clone());
+        shared.state.send_if_modified(|state| {
+            let greeting = matches!(state, State::Greeting);
+            if greeting {
+                *state = State::Open;
+            }
+            greeting
+        });
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: Frame, _: Instant) -> Result<(), Fault> {
+        match frame.kind {
+            Kind::RESPONSE => self.answer(frame),
+            Kind::DATA => self.piece(&frame),
+            // A server has no business sending these.
+            other => fault::protocol(format!("a client got a {other:?} frame")),
+        }
+    }
+
+    fn goaway(&mut self, goaway: Goaway) -> Result<(), Fault> {
+        let last = goaway.last_call;
+        let why = if goaway.message.is_empty() {
+            "the server is going away".to_owned()
+        } else {
+            format!("the server is going away: {}", goaway.message)
+        };
+        self.shared.retire(
+            State::Retired,
+            |id, _| id > last,
+            |_| Status::transport(why.clone(), Executed::No),
+        );
+        if goaway.code == fault::goaway::DRAIN || goaway.code == fault::goaway::AGE {
+            return Ok(());
+        }
+        Err(Fault::Goaway(goaway))
+    }
+
+    fn last_call(&self) -> u64 {
+        0 // Nobody calls a client.
+    }
+
+    fn earliest_deadline(&self) -> Option<Instant> {
+        self.shared.lock().earliest()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let expired = self.shared.lock().expire(now, || {
+            Err(Status::deadline_exceeded("the answer did not come in time")
+                .from(crate::status::Origin::Client, Executed::Maybe))
+        });
+        for (id, waker) in expired {
+            self.shared.outbox.push_cancel(id, Code::DeadlineExceeded as u32);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.shared.lock().unanswered() > 0
+    }
+
+    fn is_finished(&self) -> bool {
+        let over = self.shared.retired.load(Ordering::Acquire)
+            || self.shared.unwanted.load(Ordering::Acquire);
+        over && !self.is_busy()
+    }
+
+    async fn signal(&mut self) {
+        self.shared.signal.notified().await;
+    }
+
+    fn ended(&mut self, fault: &Fault, written: u64) {
+        let why = fault.to_string();
+        let end = Status::transport(why.clone(), Executed::Maybe);
+        self.shared.retire(
+            State::Ended(end),
+            |_, _| true,
+            |start| {
+                let executed = if start >= written { Executed::No } else { Executed::Maybe };
+                Status::transport(why.clone(), executed)
+            },
+        );
+        self.shared.outbox.refuse();
+        self.shared.slots.close();
+    }
+}
+
+impl Calling {
+    fn answer(&mut self, frame: Frame) -> Result<(), Fault> {
+        let shared = &self.shared;
+        if frame.flags.contains(Flags::MORE) {
+            return fault::protocol("a RESPONSE frame says that more follows");
+        }
+        let mut calls = shared.lock();
+        let pieces = calls.take_pieces(frame.call);
+        let mut credit = None;
+        if !pieces.is_empty() {
+            shared.outbox.receive(frame.body.len())?;
+            credit = Some(Returned::new(&shared.outbox, pieces.len() + frame.body.len()));
+        }
+        let body = join(pieces, frame.body);
+        shared.check_size(body.len())?;
+        let answer = Answer { head: frame.head, body, _credit: credit };
+        let answered = calls.answer(frame.call, Ok(answer));
+        let unwanted = calls.unanswered() == 0;
+        drop(calls);
+        if !matches!(answered, Answered::Unknown) {
+            shared.slots.add_permits(1);
+        }
+        if let Answered::Delivered(Some(waker)) = answered {
+            waker.wake();
+        }
+        if unwanted && shared.unwanted.load(Ordering::Acquire) {
+            shared.signal.notify_one();
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, frame: &Frame) -> Result<(), Fault> {
+        let shared = &self.shared;
+        shared.outbox.receive(frame.body.len())?;
+        let piece = shared.lock().piece(frame.call, &frame.body);
+        match piece {
+            Piece::Kept(bytes) => shared.check_size(bytes),
+            Piece::Unwanted => {
+                shared.outbox.give_back(frame.body.len());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn check_size(&self, bytes: usize) -> Result<(), Fault> {
+        let max = self.limits.max_message_bytes.max(BIG_MESSAGE_BYTES as u32) as usize;
+        if bytes > max {
+            let what = format!("an answer of more than {bytes} bytes; this end takes {max}");
+            return Err(Fault::Limit(what.into()));
+        }
+        Ok(())
+    }
+}

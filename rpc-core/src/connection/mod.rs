@@ -1,0 +1,25 @@
+//! One multiplexed connection, for either role.
+//!
+//! A connection is one task, the [`driver`], which alone owns the socket. Everyone else talks to it
+//! through the [`outbox`]: callers and handlers write their frames there, on their own threads, and
+//! the driver writes what has gathered in one go. What comes in is handed to the connection's role:
+//! [`calling`] completes calls that wait, [`serving`] starts handlers. The machines
+//! ([`pending`], [`keepalive`], [`budget`]) take `now` and own nothing.
+
+mod budget;
+mod calling;
+mod driver;
+mod fault;
+mod inbound;
+mod keepalive;
+mod limits;
+mod outbound;
+mod outbox;
+mod pending;
+mod returned;
+mod serving;
+
+pub(crate) use calling::{Answer, Connection, State, start};
+pub use limits::Limits;
+pub(crate) use returned::Returned;
+pub(crate) use serving::{Accept, Accepted, Incoming, Permit, Phase, Run, Serving};

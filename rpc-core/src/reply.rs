@@ -1,0 +1,147 @@
+//! What a method may return, and how that becomes a response and a result again.
+
+use rpc_codec::format::{DecodeLimits, FormatError, Formats};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::request::{AppErrorHead, Response};
+use crate::status::{AppError, Code, Error, Executed, Origin, Status};
+
+/// A method's return type: `Result<T, Status>`, or `Result<T, Error<E>>` where `E` is an error of
+/// the method's own. `F` is the list of formats of its service.
+#[diagnostic::on_unimplemented(
+    message = "a method can't return `{Self}`",
+    label = "expected `Result<T, Status>` or `Result<T, rpc_core::Error<E>>`",
+    note = "`T` and `E` have to be encodable in every format of the service (for the default ones: \
+            derive `serde::Serialize` and `serde::Deserialize`), and `E` has to be an \
+            `rpc_core::AppError`"
+)]
+pub trait Reply<F>: Sized + Send {
+    /// What goes out for it.
+    ///
+    /// # Errors
+    /// The status, if it is one or can't be encoded.
+    fn encode(self, format: &str) -> Result<Response, Status>;
+
+    /// What it was.
+    fn decode(
+        result: Result<Response, Status>,
+        format: &str,
+        limits: &DecodeLimits,
+    ) -> Self;
+}
+
+impl<F, T> Reply<F> for Result<T, Status>
+where
+    F: Formats<T>,
+    T: Send,
+{
+    fn encode(self, format: &str) -> Result<Response, Status> {
+        encode_value::<F, T>(&self.map_err(Status::from_handler)?, format)
+    }
+
+    fn decode(result: Result<Response, Status>, format: &str, limits: &DecodeLimits) -> Self {
+        let mut response = result?;
+        match response.app_error.take() {
+            Some(error) => Err(error.into_status()),
+            None => decode_value::<F, T>(response, format, limits),
+        }
+    }
+}
+
+impl<F, T, E> Reply<F> for Result<T, Error<E>>
+where
+    F: Formats<T> + Formats<E>,
+    T: Send,
+    E: AppError,
+{
+    fn encode(self, format: &str) -> Result<Response, Status> {
+        match self {
+            Ok(value) => encode_value::<F, T>(&value, format),
+            Err(Error::Status(status)) => Err(status.from_handler()),
+            Err(Error::App(error)) => {
+                let mut response = encode_value::<F, E>(&error, format)?;
+                // An error can't go out as *ok*, whatever its `code` says.
+                let code = match error.code() {
+                    Code::Ok => Code::Unknown,
+                    code => code,
+                };
+                let message = error.to_string();
+                response.app_error = Some(Box::new(AppErrorHead { code, message }));
+                Ok(response)
+            }
+        }
+    }
+
+    fn decode(result: Result<Response, Status>, format: &str, limits: &DecodeLimits) -> Self {
+        let mut response = result?;
+        let Some(head) = response.app_error.take() else {
+            return Ok(decode_value::<F, T>(response, format, limits)?);
+        };
+        match <F as Formats<E>>::decode(format, response.body, limits) {
+            Ok(error) => Err(Error::App(error)),
+            // A newer variant, most likely: its code and message say enough.
+            Err(_) => Err(Error::Status(head.into_status())),
+        }
+    }
+}
+
+/// Encodes a call's arguments.
+pub(crate) fn encode_args<F, A>(args: &A, format: &str) -> Result<Bytes, Status>
+where
+    F: Formats<A>,
+{
+    let mut body = BytesMut::new();
+    F::encode(format, args, &mut body).map_err(|error| {
+        let what = match error {
+            FormatError::Unknown { .. } => error.to_string(),
+            other => format!("the arguments could not be encoded: {other}"),
+        };
+        Status::local(Code::InvalidArgument, what)
+    })?;
+    Ok(body.freeze())
+}
+
+/// Decodes a call's arguments, on the server.
+pub(crate) fn decode_args<F, A>(
+    body: Bytes,
+    format: &str,
+    limits: &DecodeLimits,
+) -> Result<A, Status>
+where
+    F: Formats<A>,
+{
+    F::decode(format, body, limits).map_err(|error| match error {
+        FormatError::Unknown { .. } => Status::refused(Code::Unimplemented, error.to_string()),
+        other => Status::refused(
+            Code::InvalidArgument,
+            format!("the arguments could not be decoded: {other}"),
+        ),
+    })
+}
+
+fn encode_value<F, T>(value: &T, format: &str) -> Result<Response, Status>
+where
+    F: Formats<T>,
+{
+    let mut body = BytesMut::new();
+    F::encode(format, value, &mut body).map_err(|error| {
+        Status::internal(format!("the answer could not be encoded: {error}"))
+            .from(Origin::Server, Executed::Yes)
+    })?;
+    Ok(Response::new(body.freeze()))
+}
+
+fn decode_value<F, T>(
+    response: Response,
+    format: &str,
+    limits: &DecodeLimits,
+) -> Result<T, Status>
+where
+    F: Formats<T>,
+{
+    F::decode(format, response.body, limits).map_err(|error| {
+        Status::internal(format!("the answer could not be decoded: {error}"))
+            .from(Origin::Client, Executed::Yes)
+    })
+}

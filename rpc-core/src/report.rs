@@ -1,0 +1,77 @@
+//! What a call went through, for a caller that wants to know.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rpc_codec::{Load, Metadata};
+
+use crate::address::Address;
+
+/// What the last call it was given to went through. Clones share it.
+///
+/// ```no_run
+/// # use rpc_core::{CallReport, Status, service};
+/// # #[service] trait Prices { async fn price(&self, sku: String) -> Result<u64, Status>; }
+/// # async fn example(prices: PricesClient) -> Result<(), Status> {
+/// let report = CallReport::new();
+/// prices.with_report(&report).price("A-17".into()).await?;
+/// println!("{:?} answered in {:?}", report.node(), report.elapsed());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CallReport(Arc<Mutex<Facts>>);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) node: Option<Address>,
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) metadata: Metadata,
+    pub(crate) degraded: bool,
+    pub(crate) load: Option<Load>,
+}
+
+impl CallReport {
+    /// Nothing was called yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The node the last attempt went to; `None` if there was no attempt.
+    pub fn node(&self) -> Option<Address> {
+        self.lock().node.clone()
+    }
+
+    /// How often the call was sent or tried to be.
+    pub fn attempts(&self) -> u32 {
+        self.lock().attempts
+    }
+
+    /// How long the call took, with all attempts.
+    pub fn elapsed(&self) -> Duration {
+        self.lock().elapsed
+    }
+
+    /// What the handler said beside its answer.
+    pub fn metadata(&self) -> Metadata {
+        self.lock().metadata.clone()
+    }
+
+    /// Whether a fallback gave the answer.
+    pub fn is_degraded(&self) -> bool {
+        self.lock().degraded
+    }
+
+    /// What the server said of its load, if it did.
+    pub fn load(&self) -> Option<Load> {
+        self.lock().load
+    }
+
+    pub(crate) fn set(&self, facts: Facts) {
+        *self.lock() = facts;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

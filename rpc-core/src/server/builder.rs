@@ -1,0 +1,192 @@
+//! What a server is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_codec::Hello;
+
+use super::accept::{self, Config};
+use super::dispatch::{Calls, Dispatch};
+use super::handle::ServerHandle;
+use super::router::{Router, Serve, Service};
+use crate::address::Address;
+use crate::connection::Limits;
+use crate::request::{Request, Response};
+use crate::service::{BoxService, Layers};
+use crate::status::{Code, Executed, Origin, Status};
+use crate::transport::{self, Listen};
+
+/// Names travel in the HELLO, which has to stay small.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Builds a [`Server`](super::Server).
+#[derive(Debug)]
+pub struct ServerBuilder {
+    services: Vec<Service>,
+    layers: Layers,
+    name: String,
+    limits: ServerLimits,
+    drain_timeout: Duration,
+    lame_duck: Duration,
+    max_connection_age: Option<Duration>,
+}
+
+/// The bounds of a server as a whole, and those of each of its connections.
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
+    /// Calls that run at a time, on all connections. Default 16,384.
+    pub max_calls: usize,
+    /// Connections at a time. Default 16,384.
+    pub max_connections: usize,
+    /// Connections at a time from one address (without its port). Default 4,096.
+    pub max_connections_per_peer: usize,
+    /// The bounds of each connection.
+    pub connection: Limits,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            max_calls: 16_384,
+            max_connections: 16_384,
+            max_connections_per_peer: 4_096,
+            connection: Limits::default(),
+        }
+    }
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            services: Vec::new(),
+            layers: Layers::default(),
+            name: String::new(),
+            limits: ServerLimits::default(),
+            drain_timeout: Duration::from_secs(30),
+            lame_duck: Duration::ZERO,
+            max_connection_age: None,
+        }
+    }
+
+    /// Offers a service: an implementation inside its generated `…Server`.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "it adds a service, not a number")]
+    pub fn add(mut self, service: impl Serve) -> Self {
+        self.services.push(service.into_service());
+        self
+    }
+
+    /// Puts a tower layer around the router: what it sees has been admitted and is not yet decoded.
+    /// The first one added is the outermost.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: tower_layer::Layer<BoxService> + Send + 'static,
+        L::Service: tower_service::Service<Request, Response = Response, Error = Status>
+            + Clone
+            + Send
+            + 'static,
+        <L::Service as tower_service::Service<Request>>::Future: Send,
+    {
+        self.layers.push(layer);
+        self
+    }
+
+    /// The name clients are told.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the bounds.
+    #[must_use]
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long a drain waits for running calls before it drops them. Default 30 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
+        self
+    }
+
+    /// How long a drain goes on accepting first, so that clients learn from a registry that this
+    /// server is going. Default none.
+    #[must_use]
+    pub fn lame_duck(mut self, time: Duration) -> Self {
+        self.lame_duck = time;
+        self
+    }
+
+    /// Asks clients to open a new connection once one is about this old (plus or minus a tenth), so
+    /// that replicas behind a balancer of connections get their share. Default never.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.max_connection_age = Some(age);
+        self
+    }
+
+    /// Listens on `address` (`127.0.0.1:7000`, `tcp://…`, `unix:///path`, `mem://name`) and serves
+    /// it. With TCP port 0 the system chooses one; [`ServerHandle::address`] tells which.
+    ///
+    /// # Errors
+    /// *Invalid argument* for a bad address, *unavailable* if it can't be listened on, *already
+    /// exists* if two services have the same name.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready nothing listens.
+    pub async fn listen(self, address: &str) -> Result<ServerHandle, Status> {
+        let address: Address = address.parse()?;
+        let listener = transport::listen(&address).await.map_err(|error| {
+            Status::unavailable(format!("can't listen on {address}: {error}"))
+                .with_source(error)
+                .from(Origin::Client, Executed::No)
+        })?;
+        self.serve(listener)
+    }
+
+    /// Serves a listener of one's own, such as one of
+    /// [`testing::Network`](crate::testing::Network).
+    ///
+    /// # Errors
+    /// *Already exists* if two services have the same name, *invalid argument* for a name that is
+    /// too long.
+    ///
+    /// # Cancel safety
+    /// It is ready at once.
+    pub async fn listen_on(self, listener: impl Listen) -> Result<ServerHandle, Status> {
+        self.serve(Box::new(listener))
+    }
+
+    fn serve(self, listener: Box<dyn Listen>) -> Result<ServerHandle, Status> {
+        if self.name.len() > MAX_NAME_BYTES {
+            let long = format!("a server's name has at most {MAX_NAME_BYTES} bytes");
+            return Err(Status::local(Code::InvalidArgument, long));
+        }
+        let router = Router::new(self.services)?;
+        let layered = self.layers.around(|| BoxService::new(router.clone()));
+        let limits = &self.limits.connection;
+        let hello = Hello {
+            formats: router.formats().iter().map(|name| (*name).to_owned()).collect(),
+            peer_name: self.name,
+            ..limits.hello()
+        };
+        let calls = Arc::new(Calls::new(self.limits.max_calls));
+        let config = Config {
+            accept: Arc::new(Dispatch { router, layered, calls: calls.clone() }),
+            calls,
+            hello,
+            limits: self.limits,
+            drain_timeout: self.drain_timeout,
+            lame_duck: self.lame_duck,
+            max_connection_age: self.max_connection_age,
+        };
+        let address = listener.address();
+        let (handle, orders) = ServerHandle::new(address, config.calls.clone());
+        tokio::spawn(accept::serve(listener, config, orders));
+        Ok(handle)
+    }
+}

@@ -1,0 +1,231 @@
+//! Which handler answers which method.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rpc_codec::format::Formats;
+
+use crate::method::Method;
+use crate::reply::{Reply, decode_args};
+use crate::request::{Request, Response};
+use crate::status::{Code, Status};
+use crate::service::BoxFuture;
+
+type Handler = dyn Fn(Request) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
+
+/// What can be added to a server: the generated `…Server` types.
+pub trait Serve {
+    /// Its methods, each with its handler.
+    fn into_service(self) -> Service;
+}
+
+/// A service's methods while they are being listed; what `#[service]` generates calls this.
+pub struct Routes<S: ?Sized> {
+    implementation: Arc<S>,
+    service: Service,
+}
+
+/// A service and its handlers.
+pub struct Service {
+    name: &'static str,
+    formats: &'static [&'static str],
+    routes: Vec<(&'static Method, Box<Handler>)>,
+}
+
+impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
+    /// No methods yet.
+    pub fn new(name: &'static str, implementation: Arc<S>) -> Self {
+        Self { implementation, service: Service { name, formats: &[], routes: Vec::new() } }
+    }
+
+    /// A method: decodes its arguments in the format of the request, runs `handler`, and encodes
+    /// what it returns in that same format.
+    #[must_use]
+    pub fn unary<F, A, R, H, Fut>(mut self, method: &'static Method, handler: H) -> Self
+    where
+        F: Formats<A>,
+        A: Send + 'static,
+        R: Reply<F> + 'static,
+        H: Fn(Arc<S>, A) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        let implementation = self.implementation.clone();
+        let route = move |request: Request| -> BoxFuture<'static, Result<Response, Status>> {
+            let (implementation, handler) = (implementation.clone(), handler.clone());
+            Box::pin(async move {
+                let args = decode_args::<F, A>(request.body, &request.format, &request.decode)?;
+                handler(implementation, args).await.encode(&request.format)
+            })
+        };
+        self.service.formats = F::names();
+        self.service.routes.push((method, Box::new(route)));
+        self
+    }
+
+    /// The list is complete.
+    pub fn into_service(self) -> Service {
+        self.service
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods = self.routes.iter().map(|(method, _)| method.name());
+        f.debug_struct("Service")
+            .field("name", &self.name)
+            .field("methods", &methods.collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl<S: ?Sized> fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.service.fmt(f)
+    }
+}
+
+/// All services of a server, as a tower service: the innermost thing a server layer wraps.
+#[derive(Clone, Default)]
+pub struct Router(Arc<Table>);
+
+#[derive(Default)]
+struct Table {
+    services: Vec<&'static str>,
+    formats: Vec<&'static str>,
+    routes: HashMap<&'static str, Route>,
+}
+
+/// A method and its handler.
+pub(crate) struct Route {
+    pub(crate) method: &'static Method,
+    handler: Box<Handler>,
+}
+
+impl Route {
+    pub(crate) fn handle(
+        &self,
+        request: Request,
+    ) -> BoxFuture<'static, Result<Response, Status>> {
+        (self.handler)(request)
+    }
+}
+
+impl Router {
+    /// Puts services together.
+    ///
+    /// # Errors
+    /// *Already exists*, if two have the same name.
+    pub fn new(services: impl IntoIterator<Item = Service>) -> Result<Self, Status> {
+        let mut table = Table::default();
+        for service in services {
+            if table.services.contains(&service.name) {
+                let twice = format!("the service `{}` was added twice", service.name);
+                return Err(Status::local(Code::AlreadyExists, twice));
+            }
+            table.services.push(service.name);
+            for name in service.formats {
+                if !table.formats.contains(name) {
+                    table.formats.push(name);
+                }
+            }
+            for (method, handler) in service.routes {
+                match table.routes.entry(method.path()) {
+                    Entry::Vacant(entry) => entry.insert(Route { method, handler }),
+                    Entry::Occupied(_) => {
+                        let twice = format!("the method `{}` was added twice", method.path());
+                        return Err(Status::local(Code::AlreadyExists, twice));
+                    }
+                };
+            }
+        }
+        Ok(Self(Arc::new(table)))
+    }
+
+    /// The names of the services, in the order they were added.
+    pub fn services(&self) -> &[&'static str] {
+        &self.0.services
+    }
+
+    /// The names of all formats that any of them speaks.
+    pub fn formats(&self) -> &[&'static str] {
+        &self.0.formats
+    }
+
+    pub(crate) fn find(&self, path: &str) -> Option<&Route> {
+        self.0.routes.get(path)
+    }
+
+    /// Handles one request.
+    ///
+    /// # Errors
+    /// *Unimplemented* for a method that is not here, else what its handler says.
+    pub fn handle(&self, request: Request) -> BoxFuture<'static, Result<Response, Status>> {
+        match self.find(request.method()) {
+            Some(route) => route.handle(request),
+            None => {
+                let unknown = self.unknown(request.method());
+                Box::pin(async move { Err(unknown) })
+            }
+        }
+    }
+
+    /// What is wrong with a path that leads nowhere.
+    pub(crate) fn unknown(&self, path: &str) -> Status {
+        let (service, method) = path.split_once('/').unwrap_or((path, ""));
+        let message = if !self.0.services.contains(&service) {
+            format!(
+                "unknown service `{service}`; this server offers {}",
+                list(self.0.services.iter().copied())
+            )
+        } else {
+            let mut known: Vec<&str> = self
+                .0
+                .routes
+                .values()
+                .filter(|route| route.method.service() == service)
+                .map(|route| route.method.name())
+                .collect();
+            known.sort_unstable();
+            format!(
+                "unknown method `{method}` of service `{service}`; it has {}",
+                list(known.into_iter())
+            )
+        };
+        Status::refused(Code::Unimplemented, message)
+    }
+}
+
+/// At most a dozen names, so that the message stays one.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<&str> = names.collect();
+    match names.len() {
+        0 => "none".to_owned(),
+        n if n > SHOWN => format!("{}, .. ({n} in all)", names[..SHOWN].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+impl tower_service::Service<Request> for Router {
+    type Response = Response;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Response, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.handle(request)
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("services", &self.0.services).finish_non_exhaustive()
+    }
+}

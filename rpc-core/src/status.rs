@@ -1,0 +1,400 @@
+//! How a call fails: [`Status`] for everything the framework or a handler can say, and [`Error`]
+//! for methods that have an error type of their own.
+//!
+//! A status answers questions (`is_refusal`, `is_safe_to_retry`, ..) instead of asking its reader
+//! to downcast, and whether a call may be sent again follows from [`Executed`], never from the code.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+pub use rpc_codec::{Code, Detail, Executed};
+
+/// Why a call failed, who says so, and whether its handler may have run.
+///
+/// One pointer wide and cheap to clone. Build one with the constructor named after its code:
+///
+/// ```
+/// use rpc_core::{Code, Status};
+///
+/// let status = Status::not_found("no article `A-17`");
+/// assert_eq!(status.code(), Code::NotFound);
+/// assert_eq!(status.to_string(), "not found: no article `A-17`");
+/// ```
+#[derive(Clone)]
+pub struct Status(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: Cow<'static, str>,
+    details: Vec<Detail>,
+    origin: Origin,
+    executed: Executed,
+    retry_after: Option<Duration>,
+    /// Came over the wire or from this process's own client: someone else's words. A handler that
+    /// returns such a status speaks for itself, see [`Status::from_handler`].
+    received: bool,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// Who made a [`Status`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The method's own code.
+    Handler,
+    /// The server's framework: admission, routing, decoding.
+    Server,
+    /// The connection: it could not be made, or it ended.
+    Transport,
+    /// This process's own client: a deadline, a bad argument, a limit.
+    Client,
+}
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident = $code:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+            Self::new(Code::$code, message)
+        }
+    )*};
+}
+
+impl Status {
+    /// A status with this code, as a handler would return it.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            origin: Origin::Handler,
+            executed: Executed::Yes,
+            retry_after: None,
+            received: false,
+            source: None,
+        }))
+    }
+
+    constructors! {
+        /// The caller went away.
+        cancelled = Cancelled;
+        /// Something failed that has no better name.
+        unknown = Unknown;
+        /// What was sent makes no sense, whatever the state of the system.
+        invalid_argument = InvalidArgument;
+        /// Time ran out.
+        deadline_exceeded = DeadlineExceeded;
+        /// The thing asked for is not there.
+        not_found = NotFound;
+        /// The thing to be made is there already.
+        already_exists = AlreadyExists;
+        /// The caller is known and may not.
+        permission_denied = PermissionDenied;
+        /// A limit, a quota or a queue is full.
+        resource_exhausted = ResourceExhausted;
+        /// The system is not in the state that the call needs.
+        failed_precondition = FailedPrecondition;
+        /// A conflict with another call; trying the whole again may help.
+        aborted = Aborted;
+        /// Past the end of what there is.
+        out_of_range = OutOfRange;
+        /// There is no such method here.
+        unimplemented = Unimplemented;
+        /// An invariant is broken: a bug.
+        internal = Internal;
+        /// Not now; another node or a moment later may do.
+        unavailable = Unavailable;
+        /// Data is lost or corrupt.
+        data_loss = DataLoss;
+        /// The caller is not known.
+        unauthenticated = Unauthenticated;
+    }
+
+    /// Adds a machine-readable detail: a type's name and its encoded value.
+    #[must_use]
+    pub fn with_detail(mut self, type_name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        let detail = Detail { type_name: type_name.into(), value: value.into() };
+        self.inner_mut().details.push(detail);
+        self
+    }
+
+    /// Asks callers not to come back before `wait` is over.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.inner_mut().retry_after = Some(wait);
+        self
+    }
+
+    /// Keeps the error that led here; it stays in this process.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.inner_mut().source = Some(Arc::new(source));
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What happened, for a person to read.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What happened, for a program to read.
+    pub fn details(&self) -> &[Detail] {
+        &self.0.details
+    }
+
+    /// Who says so.
+    pub fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
+    /// Whether the handler ran.
+    pub fn executed(&self) -> Executed {
+        self.0.executed
+    }
+
+    /// How long the server asks callers to stay away.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Someone refused the call before its handler saw it: a limit, a full server, a drain.
+    pub fn is_refusal(&self) -> bool {
+        self.0.executed == Executed::No && self.0.origin != Origin::Handler
+    }
+
+    /// The handler is known to have run.
+    pub fn was_executed(&self) -> bool {
+        self.0.executed == Executed::Yes
+    }
+
+    /// The handler provably did not run, so that any method may be sent again.
+    pub fn is_safe_to_retry(&self) -> bool {
+        self.0.executed == Executed::No
+    }
+
+    /// A failure of the connection.
+    pub(crate) fn transport(message: impl Into<Cow<'static, str>>, executed: Executed) -> Self {
+        Self::unavailable(message).from(Origin::Transport, executed)
+    }
+
+    /// The server's framework refuses: nothing has run.
+    pub(crate) fn refused(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code, message).from(Origin::Server, Executed::No)
+    }
+
+    /// This client refuses: nothing was sent.
+    pub(crate) fn local(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code, message).from(Origin::Client, Executed::No)
+    }
+
+    /// The same failure, said by someone else; it is no longer this process's own handler's.
+    pub(crate) fn from(mut self, origin: Origin, executed: Executed) -> Self {
+        let inner = self.inner_mut();
+        inner.origin = origin;
+        inner.executed = executed;
+        inner.received = true;
+        self
+    }
+
+    /// What leaves this process when a handler returns `self`.
+    ///
+    /// Each hop speaks for itself: a status that the handler got from downstream is now the
+    /// handler's, which ran; its pushback was meant for this process and goes no further.
+    pub(crate) fn from_handler(mut self) -> Self {
+        let received = self.0.received;
+        let inner = self.inner_mut();
+        inner.origin = Origin::Handler;
+        if received {
+            if inner.executed == Executed::No {
+                inner.executed = Executed::Maybe;
+            }
+            inner.retry_after = None;
+        }
+        inner.received = true;
+        self
+    }
+
+    /// What leaves this process when a user's server layer returns `self`: what the layer made
+    /// itself is the framework's word, and only the layer knows whether the handler has run.
+    pub(crate) fn from_layer(self) -> Self {
+        if self.0.received { self } else { self.from(Origin::Server, Executed::Maybe) }
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.message.is_empty() {
+            return write!(f, "{}", self.0.code);
+        }
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Status");
+        out.field("code", &self.0.code)
+            .field("message", &self.0.message)
+            .field("origin", &self.0.origin)
+            .field("executed", &self.0.executed);
+        if let Some(wait) = self.0.retry_after {
+            out.field("retry_after", &wait);
+        }
+        if !self.0.details.is_empty() {
+            out.field("details", &self.0.details);
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Status {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+/// The failure of a method that has an error type of its own: either that, or a [`Status`].
+///
+/// `?` works on both, so a handler can use its own error and a downstream status side by side. A
+/// downstream *typed* error is a decision: map it.
+///
+/// ```
+/// use rpc_core::{AppError, Error, Status};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("out of stock, {left} left")]
+/// struct OutOfStock { left: u32 }
+/// impl AppError for OutOfStock {}
+///
+/// fn take(left: u32) -> Result<u32, OutOfStock> {
+///     if left == 0 { Err(OutOfStock { left }) } else { Ok(left - 1) }
+/// }
+/// fn reserve(open: Result<u32, Status>) -> Result<u32, Error<OutOfStock>> {
+///     Ok(take(open?)?)
+/// }
+/// assert!(matches!(reserve(Ok(0)), Err(Error::App(OutOfStock { left: 0 }))));
+/// assert!(matches!(reserve(Err(Status::unavailable("db"))), Err(Error::Status(_))));
+/// ```
+#[derive(Clone, Debug)]
+pub enum Error<E> {
+    /// The method's own error: it ran and says no.
+    App(E),
+    /// Everything else.
+    Status(Status),
+}
+
+/// Marks a type as a method's own error, and chooses the code that goes out with it.
+///
+/// The code and the `Display` text are what a client sees that does not know the type (or a newer
+/// variant of it).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error a method can have of its own",
+    note = "write `impl rpc_core::AppError for {Self} {{}}` beside its `std::error::Error`"
+)]
+pub trait AppError: StdError + Send + Sync + 'static {
+    /// The code that goes out with the error; *failed precondition* unless chosen otherwise.
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+}
+
+impl<E> Error<E> {
+    /// The status, if it is one.
+    pub fn as_status(&self) -> Option<&Status> {
+        match self {
+            Self::App(_) => None,
+            Self::Status(status) => Some(status),
+        }
+    }
+
+    /// The method's own error, if it is one.
+    pub fn as_app(&self) -> Option<&E> {
+        match self {
+            Self::App(error) => Some(error),
+            Self::Status(_) => None,
+        }
+    }
+}
+
+impl<E: AppError> From<E> for Error<E> {
+    fn from(error: E) -> Self {
+        Self::App(error)
+    }
+}
+
+impl<E> From<Status> for Error<E> {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(error) => error.fmt(f),
+            Self::Status(status) => status.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for Error<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::App(error) => error.source(),
+            Self::Status(status) => status.source(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_pointer_wide() {
+        assert_eq!(size_of::<Status>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_handlers_own_status_keeps_its_pushback() {
+        let own = Status::resource_exhausted("busy").with_retry_after(Duration::from_secs(1));
+        let sent = own.from_handler();
+        assert_eq!(sent.retry_after(), Some(Duration::from_secs(1)));
+        assert_eq!(sent.executed(), Executed::Yes);
+    }
+
+    #[test]
+    fn a_downstream_refusal_does_not_say_not_executed_upstream() {
+        let downstream = Status::refused(Code::ResourceExhausted, "full")
+            .with_retry_after(Duration::from_secs(1));
+        assert!(downstream.is_refusal() && downstream.is_safe_to_retry());
+
+        let sent = downstream.from_handler();
+        assert_eq!(sent.origin(), Origin::Handler);
+        assert_eq!(sent.executed(), Executed::Maybe);
+        assert_eq!(sent.retry_after(), None);
+        assert!(!sent.is_safe_to_retry() && !sent.is_refusal());
+    }
+
+    #[test]
+    fn an_app_error_that_has_a_status_inside_is_not_mistaken_for_one() {
+        let error: Error<Status> = Error::Status(Status::internal("x"));
+        assert!(error.as_app().is_none());
+    }
+}
