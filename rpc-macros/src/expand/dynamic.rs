@@ -58,7 +58,7 @@ pub(super) fn items(service: &Service) -> TokenStream {
             use super::*;
 
             #[doc = #dyn_doc]
-            #[allow(clippy::too_many_arguments, deprecated, private_interfaces)]
+            #[allow(clippy::all, deprecated, non_snake_case, private_interfaces)]
             #inner_vis trait Dyn: ::core::marker::Send + ::core::marker::Sync + 'static {
                 #(#declared)*
             }

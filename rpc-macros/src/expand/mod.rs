@@ -66,7 +66,7 @@ fn whole(service: &Service, declared: ItemTrait) -> TokenStream {
         #companion
         #arc
 
-        #[allow(deprecated)]
+        #[allow(deprecated, non_snake_case)]
         const _: () = {
             #methods
             #calls

@@ -8,7 +8,7 @@
 //! }                                                       }
 //! ```
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, TypeParamBound, parse_quote,
@@ -45,7 +45,9 @@ fn desugar(function: &mut TraitItemFn) {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, output) => output.to_token_stream(),
     };
-    function.sig.output = parse_quote! {
+    // Of the macro's making, and shown where the user wrote `async`.
+    let here = Span::mixed_site().located_at(asyncness.span);
+    function.sig.output = parse_quote_spanned! {here=>
         -> impl ::core::future::Future<Output = #output> + ::core::marker::Send
     };
     if let Some(body) = &mut function.default {

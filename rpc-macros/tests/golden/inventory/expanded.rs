@@ -72,7 +72,7 @@ pub mod inventory {
     #[allow(unused_imports)]
     use super::*;
     ///[`Inventory`](super::Inventory) as an object: `Arc<dyn inventory::Dyn>` implements it.
-    #[allow(clippy::too_many_arguments, deprecated, private_interfaces)]
+    #[allow(clippy::all, deprecated, non_snake_case, private_interfaces)]
     pub trait Dyn: ::core::marker::Send + ::core::marker::Sync + 'static {
         ///See [`Inventory::price`](super::Inventory::price).
         fn price<'a>(
@@ -166,7 +166,7 @@ impl<__S: Inventory + ?::core::marker::Sized> Inventory for ::std::sync::Arc<__S
         <__S as Inventory>::currency(&**self)
     }
 }
-#[allow(deprecated)]
+#[allow(deprecated, non_snake_case)]
 const _: () = {
     type __Formats = (::rpc_core::format::MessagePack, ::rpc_core::format::Json);
     static __METHODS: [::rpc_core::__private::Method; 3usize] = [

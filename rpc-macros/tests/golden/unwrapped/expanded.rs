@@ -58,7 +58,7 @@ pub(crate) mod echo {
     #[allow(unused_imports)]
     use super::*;
     ///[`Echo`](super::Echo) as an object: `Arc<dyn echo::Dyn>` implements it.
-    #[allow(clippy::too_many_arguments, deprecated, private_interfaces)]
+    #[allow(clippy::all, deprecated, non_snake_case, private_interfaces)]
     pub(crate) trait Dyn: ::core::marker::Send + ::core::marker::Sync + 'static {
         ///See [`Echo::echo`](super::Echo::echo).
         fn echo<'a>(
@@ -98,7 +98,7 @@ impl<__S: Echo + ?::core::marker::Sized> Echo for ::std::sync::Arc<__S> {
         <__S as Echo>::echo(&**self, body)
     }
 }
-#[allow(deprecated)]
+#[allow(deprecated, non_snake_case)]
 const _: () = {
     type __Formats = (::rpc_core::format::Raw,);
     static __METHODS: [::rpc_core::__private::Method; 1usize] = [
