@@ -46,6 +46,14 @@ pub(crate) fn check_output<'a>(sig: &'a Signature, mistakes: &mut Mistakes) -> O
             .add(output, format!("return `Result<{answer}, Status>`: a call can fail on its way"));
         return None;
     }
+    if let Some(error) = error_of(output).filter(|error| !may_be_error(error)) {
+        mistakes.add(
+            error,
+            "fail with `Status`, or with `rpc_core::Error<E>` where `E` is an `AppError` of yours: \
+             a call can fail on its way",
+        );
+        return None;
+    }
     Travels { verb: "return", mistakes }.visit_type(output);
     Some(output)
 }
@@ -62,6 +70,20 @@ pub(crate) fn is_result_of_nothing(output: &Type) -> bool {
 
 fn may_be_result(output: &Type) -> bool {
     last_segment(output).is_some_and(|last| !NO_RESULTS.iter().any(|name| last.ident == name))
+}
+
+/// The `E` of a `Result<T, E>`.
+fn error_of(output: &Type) -> Option<&Type> {
+    let last = last_segment(output).filter(|last| last.ident == "Result")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else { return None };
+    match args.args.iter().nth(1)? {
+        GenericArgument::Type(error) => Some(error),
+        _ => None,
+    }
+}
+
+fn may_be_error(error: &Type) -> bool {
+    last_segment(error).is_some_and(|last| last.ident == "Status" || may_be_result(error))
 }
 
 /// The `Result<..>` of `std::result::Result<..>`.
@@ -143,8 +165,8 @@ impl<'ast> Visit<'ast> for Travels<'_> {
     }
 }
 
-/// A type as people write it, or nearly.
-fn show(ty: &impl ToTokens) -> String {
+/// A type or a bound as people write it, or nearly.
+pub(crate) fn show(ty: &impl ToTokens) -> String {
     let spaced = ty.to_token_stream().to_string();
     [
         (" < ", "<"),
@@ -288,6 +310,17 @@ mod tests {
             (parse_quote!(fn f() -> Status), format!("return `Result<(), Status>`{fails}")),
         ] {
             let sig: Signature = sig;
+            assert_eq!(refusals(|m| assert!(check_output(&sig, m).is_none())), [message]);
+        }
+        for sig in [
+            parse_quote!(fn f() -> Result<u64, String>),
+            parse_quote!(fn f() -> Result<u64, ()>),
+            parse_quote!(fn f() -> Result<u64, &str>),
+            parse_quote!(fn f() -> Result<u64, Box<dyn std::error::Error>>),
+        ] {
+            let sig: Signature = sig;
+            let message = "fail with `Status`, or with `rpc_core::Error<E>` where `E` is an \
+                           `AppError` of yours: a call can fail on its way";
             assert_eq!(refusals(|m| assert!(check_output(&sig, m).is_none())), [message]);
         }
         let sig: Signature = parse_quote!(fn f() -> Result<&str, Status>);

@@ -178,17 +178,21 @@ fn named(typed: &PatType, mistakes: &mut Mistakes) -> Option<Arg> {
 
 fn check_arg_attrs(attrs: &[Attribute], mistakes: &mut Mistakes) {
     for attr in attrs {
-        let is = |name: &str| attr.path().is_ident(name);
-        if is("serde") || LINT_LEVELS.iter().any(|level| is(level)) {
+        if attr.path().is_ident("serde") || is_lint_level(attr) {
             continue;
         }
-        if is("doc") {
+        if attr.path().is_ident("doc") {
             mistakes.add(attr, "say this in the method's documentation: arguments have none");
         } else {
             mistakes
                 .add(attr, "an argument carries `#[serde(..)]` only, for the field it travels in");
         }
     }
+}
+
+/// Whether an attribute may stay on an argument.
+pub(crate) fn is_lint_level(attr: &Attribute) -> bool {
+    LINT_LEVELS.iter().any(|level| attr.path().is_ident(level))
 }
 
 /// Where an argument is the body itself, there is one.

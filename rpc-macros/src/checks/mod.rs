@@ -10,10 +10,11 @@ use syn::{ItemTrait, Lifetime, TraitBound, TraitItem, TypeParamBound};
 
 use crate::mistakes::Mistakes;
 use crate::model::{Body, Method, Service};
-use crate::names;
 use crate::parse::Entry;
+use crate::{names, types};
 
 pub(crate) use keys::SERVICE_KEYS;
+pub(crate) use method::is_lint_level;
 
 /// The service that `item` declares; to be used if there were no mistakes.
 pub(crate) fn service(entries: &[Entry], item: &ItemTrait, mistakes: &mut Mistakes) -> Service {
@@ -43,12 +44,6 @@ pub(crate) fn service(entries: &[Entry], item: &ItemTrait, mistakes: &mut Mistak
 }
 
 fn check_trait(item: &ItemTrait, mistakes: &mut Mistakes) {
-    for attr in item.attrs.iter().filter(|attr| attr.path().is_ident("cfg")) {
-        mistakes.add(
-            attr,
-            "put `#[cfg(..)]` above `#[service]`, so that it holds for all that the service is made of",
-        );
-    }
     if let Some(token) = &item.unsafety {
         mistakes.add(
             token,
@@ -73,8 +68,12 @@ fn check_trait(item: &ItemTrait, mistakes: &mut Mistakes) {
     for bound in item.supertraits.iter().filter(|bound| !holds_for_clients(bound)) {
         mistakes.add(
             bound,
-            "a service is `Send + Sync + 'static` and nothing else, for its client could not be: \
-             bound what uses the service, as in `impl Inventory + Debug`",
+            format!(
+                "a service is `Send + Sync + 'static` and nothing else, for its client could not \
+                 be: bound what uses the service, as in `impl {} + {}`",
+                item.ident,
+                types::show(bound),
+            ),
         );
     }
 }
@@ -99,5 +98,177 @@ fn tell_bodies_apart(methods: &mut [Method]) {
         {
             *ident = names::generated(&format!("{ident}{index}"), &method.ident);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use quote::{format_ident, quote};
+
+    use super::*;
+    use crate::parse;
+
+    /// What is said of `item` with `#[service(args)]`.
+    fn refusals(args: TokenStream, item: TokenStream) -> Vec<String> {
+        let mut mistakes = Mistakes::default();
+        let item = syn::parse2(item).expect("a trait");
+        let entries = parse::entries(args, &SERVICE_KEYS, &mut mistakes);
+        service(&entries, &item, &mut mistakes);
+        mistakes.messages()
+    }
+
+    fn check(item: TokenStream, expected: &str) {
+        let found = refusals(quote!(), item.clone());
+        assert!(found.len() == 1 && found[0].contains(expected), "{item}: {found:?}");
+    }
+
+    #[test]
+    fn traits_that_are_no_service() {
+        let method = quote!(
+            async fn price(&self) -> Result<u64, Status>;
+        );
+        check(quote!(unsafe trait Inventory { #method }), "write `trait` alone");
+        check(quote!(trait Inventory where Self: Sized { #method }), "no `where`");
+        check(quote!(trait Inventory: 'a { #method }), "`impl Inventory + 'a`");
+        check(quote!(trait Größe { #method }), "name it by `#[service(name = \"..\")]`");
+        check(quote!(trait Inventory { #method const SIZE: usize; }), "methods only");
+        check(quote!(trait Inventory { #method helper!(); }), "methods only");
+    }
+
+    #[test]
+    fn methods_that_cannot_be_called() {
+        for (method, expected) in [
+            (
+                quote!(
+                    async unsafe fn f(&self) -> Result<u8, Status>;
+                ),
+                "write `async fn` alone",
+            ),
+            (
+                quote!(
+                    async extern "C" fn f(&self) -> Result<u8, Status>;
+                ),
+                "write `async fn` alone",
+            ),
+            (
+                quote!(
+                    const fn f(&self) -> Result<u8, Status>;
+                ),
+                "write `async fn`",
+            ),
+            (
+                quote!(
+                    async fn f(&self) -> Result<u8, Status>
+                    where
+                        Self: Sized;
+                ),
+                "no `where`",
+            ),
+            (
+                quote!(
+                    async fn f(self) -> Result<u8, Status>;
+                ),
+                "take `&self`",
+            ),
+            (
+                quote!(
+                    async fn f(self: Arc<Self>) -> Result<u8, Status>;
+                ),
+                "take `&self`",
+            ),
+            (
+                quote!(
+                    async fn f(&'static self) -> Result<u8, Status>;
+                ),
+                "take `&self`",
+            ),
+            (
+                quote!(
+                    async fn größe(&self) -> Result<u8, Status>;
+                ),
+                "ASCII letters",
+            ),
+            (
+                quote!(
+                    async fn f(&self, ref a: u8) -> Result<u8, Status>;
+                ),
+                "write `a` alone",
+            ),
+            (
+                quote!(
+                    async fn f(&self, (a, b): (u8, u8)) -> Result<u8, Status>;
+                ),
+                "a name",
+            ),
+            (
+                quote!(
+                    async fn f(&self, a: u8, a: u8) -> Result<u8, Status>;
+                ),
+                "there is a `a`",
+            ),
+            (
+                quote!(
+                    async fn f(&self, #[cfg(unix)] a: u8) -> Result<u8, Status>;
+                ),
+                "`#[serde(..)]`",
+            ),
+            (
+                quote!(
+                    #[rpc("1s")]
+                    async fn f(&self) -> Result<u8, Status>;
+                ),
+                "expected a key",
+            ),
+            (
+                quote!(
+                    #[rpc(oneway)]
+                    async fn f(&self) -> Alias;
+                ),
+                "never answered",
+            ),
+        ] {
+            check(quote!(trait Inventory { #method }), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_fits_the_wire() {
+        let name = "s".repeat(names::MAX_SERVICE_BYTES);
+        let longest = names::MAX_PATH_BYTES - names::MAX_SERVICE_BYTES - 1;
+        for (length, is_refused) in [(longest, false), (longest + 1, true)] {
+            let method = format_ident!("{}", "m".repeat(length));
+            let item = quote!(trait S { async fn #method(&self) -> Result<u8, Status>; });
+            let found = refusals(quote!(name = #name), item);
+            assert_eq!(found.iter().any(|message| message.contains("shorter name")), is_refused);
+            assert_eq!(found.len(), usize::from(is_refused), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_formats() {
+        let item = || {
+            quote!(
+                trait S {
+                    async fn f(&self, a: u8) -> Result<u8, Status>;
+                }
+            )
+        };
+        for args in [quote!(), quote!(formats(A, B, C, D, E, F)), quote!(formats(my::Raw,))] {
+            assert_eq!(refusals(args, item()), [""; 0]);
+        }
+        let found = refusals(quote!(formats(A, B, C, D, E, F, G)), item());
+        assert_eq!(found, ["a service speaks at most 6 formats"]);
+        let found = refusals(quote!(formats("json")), item());
+        assert_eq!(found.len(), 1, "{found:?}");
+        let found = refusals(
+            quote!(formats(Json, Protobuf)),
+            quote!(
+                trait S {
+                    async fn none(&self) -> Result<u8, Status>;
+                }
+            ),
+        );
+        assert!(found.len() == 1 && found[0].contains("take one argument"), "{found:?}");
     }
 }

@@ -1,17 +1,20 @@
 //! Implementations of the trait that pass each call on to another one.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use crate::model::{Method, Service};
 
 /// A method's head in an implementation of the trait.
 pub(super) fn signature(method: &Method) -> TokenStream {
     let (ident, output, params) = (&method.ident, &method.output, params(method));
-    quote! {
-        fn #ident(&self, #params)
-            -> impl ::core::future::Future<Output = #output> + ::core::marker::Send
-    }
+    // What is wrong with the output is shown there.
+    let here = Span::mixed_site().located_at(output.span());
+    let future = quote_spanned! {here=>
+        impl ::core::future::Future<Output = #output> + ::core::marker::Send
+    };
+    quote!(fn #ident(&self, #params) -> #future)
 }
 
 /// A method's parameters behind its receiver.

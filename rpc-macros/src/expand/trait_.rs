@@ -11,9 +11,11 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Attribute, FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, TypeParamBound, parse_quote,
+    FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, TypeParamBound, parse_quote,
     parse_quote_spanned,
 };
+
+use crate::checks::is_lint_level;
 
 /// The trait as it is after expansion. It need not be in order.
 pub(super) fn item(mut declared: ItemTrait) -> TokenStream {
@@ -34,10 +36,10 @@ pub(super) fn item(mut declared: ItemTrait) -> TokenStream {
 }
 
 fn desugar(function: &mut TraitItemFn) {
-    drop_all(&mut function.attrs, "rpc");
+    function.attrs.retain(|attr| !attr.path().is_ident("rpc"));
     for arg in &mut function.sig.inputs {
         if let FnArg::Typed(typed) = arg {
-            drop_all(&mut typed.attrs, "serde");
+            typed.attrs.retain(is_lint_level);
         }
     }
     let Some(asyncness) = function.sig.asyncness.take() else { return };
@@ -54,8 +56,4 @@ fn desugar(function: &mut TraitItemFn) {
         let block = quote_spanned!(asyncness.span=> async move #body);
         *body = parse_quote_spanned!(asyncness.span=> { #block });
     }
-}
-
-fn drop_all(attrs: &mut Vec<Attribute>, name: &str) {
-    attrs.retain(|attr| !attr.path().is_ident(name));
 }

@@ -1,0 +1,8 @@
+use rpc_core::{Status, service};
+
+#[service("shop.Inventory")]
+trait Inventory {
+    async fn price(&self) -> Result<u64, Status>;
+}
+
+fn main() {}
