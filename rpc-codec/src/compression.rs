@@ -6,8 +6,6 @@ use std::io::Read;
 
 use bytes::Bytes;
 
-use crate::error::HeadError;
-
 /// Ratios are judged above this much output only: honest data can repeat itself (100 kB of one byte
 /// shrink 5,000 times), and a megabyte hurts nobody.
 const FREE_BYTES: usize = 1024 * 1024;
@@ -56,16 +54,9 @@ impl Compression {
         self as u32
     }
 
-    pub(crate) fn from_number(number: u32) -> Result<Self, HeadError> {
-        match number {
-            0 => Ok(Self::None),
-            1 => Ok(Self::Lz4),
-            2 => Ok(Self::Zstd),
-            _ => Err(HeadError::Invalid {
-                field: 3,
-                expected: "a compression of 0 (none), 1 (lz4) or 2 (zstd)",
-            }),
-        }
+    /// The one of this number; another is an error, since the body could not be read.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|compression| compression.number() == number)
     }
 
     /// Whether this build has it.
@@ -121,12 +112,11 @@ impl Compression {
             Self::None if bytes.len() <= limits.max_bytes => Ok(Bytes::copy_from_slice(bytes)),
             Self::None => Err(CompressionError::TooLarge { max: limits.max_bytes }),
             #[cfg(feature = "lz4")]
-            Self::Lz4 => {
-                inflate(lz4_flex::frame::FrameDecoder::new(bytes), bytes.len(), limits)
-            }
+            Self::Lz4 => inflate(lz4_flex::frame::FrameDecoder::new(bytes), bytes.len(), limits),
             #[cfg(feature = "zstd")]
             Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
                 // 8 MiB: what level 19 uses, and all that a peer may make this end allocate.
                 decoder.window_log_max(23).map_err(broken)?;
                 inflate(decoder, bytes.len(), limits)

@@ -111,7 +111,7 @@ pub enum HeadError {
         /// The field's number.
         field: u32,
     },
-    /// A field has a wire type this end can't skip.
+    /// A field has a wire type that proto3 does not have, so that its length is not known.
     BadWireType {
         /// The field's number.
         field: u32,
@@ -138,7 +138,7 @@ impl fmt::Display for HeadError {
             Self::Truncated => f.write_str("it ends in the middle of a field"),
             Self::BadNumber { field } => write!(f, "field {field} is no number that fits"),
             Self::BadWireType { field, wire_type } => {
-                write!(f, "field {field} has wire type {wire_type}, which is not one of protobuf's")
+                write!(f, "field {field} has wire type {wire_type}, expected 0, 1, 2 or 5")
             }
             Self::NotText { field } => write!(f, "field {field} is not UTF-8"),
             Self::Invalid { field, expected } => write!(f, "field {field}: expected {expected}"),

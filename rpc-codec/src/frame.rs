@@ -63,9 +63,8 @@ impl Kind {
 
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [&str; 9] = [
-            "HELLO", "REQUEST", "RESPONSE", "DATA", "CREDIT", "CANCEL", "PING", "PONG", "GOAWAY",
-        ];
+        const NAMES: [&str; 9] =
+            ["HELLO", "REQUEST", "RESPONSE", "DATA", "CREDIT", "CANCEL", "PING", "PONG", "GOAWAY"];
         match NAMES.get(usize::from(self.0).wrapping_sub(1)) {
             Some(name) => f.write_str(name),
             None => write!(f, "Kind({})", self.0),
@@ -200,6 +199,8 @@ pub struct Frame {
 
 /// Appends a frame to `dst` in place: no buffer in between, no second copy of the body.
 ///
+/// With `checksum`, or [`Flags::CHECKSUM`] among the flags, it carries one.
+///
 /// # Errors
 /// If the head is too large; `dst` is then as before.
 pub fn put_frame<H: Head + ?Sized>(
@@ -224,6 +225,7 @@ pub fn put_frame<H: Head + ?Sized>(
         }
     };
     dst.put_slice(body);
+    let checksum = checksum || flags.contains(Flags::CHECKSUM);
     let flags = if checksum { flags | Flags::CHECKSUM } else { flags };
     let checksum_len = if checksum { CHECKSUM_LEN } else { 0 };
     let header = Header {
@@ -271,6 +273,11 @@ impl FrameCodec {
     pub fn with_checksum(mut self, on: bool) -> Self {
         self.checksum = on;
         self
+    }
+
+    /// The same, once the peer's HELLO says whether it wants them.
+    pub fn set_checksum(&mut self, on: bool) {
+        self.checksum = on;
     }
 
     /// Frames skipped so far.

@@ -170,7 +170,10 @@ impl fmt::Display for MetadataError {
                 key.escape_debug()
             ),
             Self::Reserved(key) => {
-                write!(f, "the key `{key}` begins with `{RESERVED}`, which is kept for the protocol")
+                write!(
+                    f,
+                    "the key `{key}` begins with `{RESERVED}`, which is kept for the protocol"
+                )
             }
             Self::TooManyEntries => {
                 write!(f, "too many entries, expected at most {}", Metadata::MAX_ENTRIES)

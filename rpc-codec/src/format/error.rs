@@ -45,18 +45,12 @@ const SHOWN: usize = 32;
 
 impl FormatError {
     /// `format` could not write a value.
-    pub fn encode(
-        format: &'static str,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub fn encode(format: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Encode { format, source: source.into() }
     }
 
     /// `format` could not read a value.
-    pub fn decode(
-        format: &'static str,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub fn decode(format: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Decode { format, source: source.into() }
     }
 

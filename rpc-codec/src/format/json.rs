@@ -17,8 +17,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     const NAME: &'static str = NAME;
 
     fn encode(value: &T, out: &mut BytesMut) -> Result<(), FormatError> {
-        serde_json::to_writer(out.writer(), value)
-            .map_err(|error| FormatError::encode(NAME, error))
+        serde_json::to_writer(out.writer(), value).map_err(|error| FormatError::encode(NAME, error))
     }
 
     fn decode(bytes: Bytes, limits: &DecodeLimits) -> Result<T, FormatError> {

@@ -73,9 +73,21 @@ impl Hello {
 
     fn check(&self) -> Result<(), HeadError> {
         let floors = [
-            (2, u64::from(self.max_frame_bytes) >= u64::from(floor::MAX_FRAME_BYTES), "max_frame_bytes of at least 65536"),
-            (3, self.max_message_bytes >= crate::limits::BIG_MESSAGE_BYTES as u64, "max_message_bytes of at least 32768"),
-            (4, self.connection_credit >= self.max_message_bytes, "connection_credit of at least max_message_bytes"),
+            (
+                2,
+                u64::from(self.max_frame_bytes) >= u64::from(floor::MAX_FRAME_BYTES),
+                "max_frame_bytes of at least 65536",
+            ),
+            (
+                3,
+                self.max_message_bytes >= crate::limits::BIG_MESSAGE_BYTES as u64,
+                "max_message_bytes of at least 32768",
+            ),
+            (
+                4,
+                self.connection_credit >= self.max_message_bytes,
+                "connection_credit of at least max_message_bytes",
+            ),
             (5, self.stream_credit >= floor::STREAM_CREDIT, "stream_credit of at least 65536"),
             (6, self.max_calls >= floor::MAX_CALLS, "max_calls of at least 32"),
         ];

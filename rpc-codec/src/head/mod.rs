@@ -8,6 +8,7 @@ mod response;
 
 use bytes::BytesMut;
 
+use crate::compression::Compression;
 use crate::error::HeadError;
 use crate::metadata::Metadata;
 use protobuf::{Field, put_pair};
@@ -35,6 +36,16 @@ impl Head for NoHead {
     }
 
     fn encode(&self, _: &mut BytesMut) {}
+}
+
+impl Compression {
+    /// The one a head names; an unknown one fails the call, whose body can't be read.
+    fn from_field(field: &Field<'_>) -> Result<Self, HeadError> {
+        Self::from_number(field.u32()?).ok_or(HeadError::Invalid {
+            field: field.number,
+            expected: "a compression of 0 (none), 1 (lz4) or 2 (zstd)",
+        })
+    }
 }
 
 fn put_metadata(dst: &mut BytesMut, field: u32, metadata: &Metadata) {

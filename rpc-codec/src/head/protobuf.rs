@@ -61,6 +61,19 @@ pub(super) fn put_pair(dst: &mut BytesMut, field: u32, first: &[u8], second: &[u
     put_bytes(dst, 2, second);
 }
 
+/// A message of two numbers, each left out if 0; there even if both are.
+pub(super) fn put_numbers(dst: &mut BytesMut, field: u32, first: u64, second: u64) {
+    put_key(dst, field, BYTES);
+    put_varint(dst, (number_len(first) + number_len(second)) as u64);
+    put_number(dst, 1, first);
+    put_number(dst, 2, second);
+}
+
+/// What `put_number` takes for a field below 16.
+fn number_len(value: u64) -> usize {
+    if value == 0 { 0 } else { 1 + varint_len(value) }
+}
+
 /// What `put_bytes` takes for a field below 16.
 fn bytes_len(value: &[u8]) -> usize {
     if value.is_empty() { 0 } else { 1 + varint_len(value.len() as u64) + value.len() }
@@ -101,7 +114,9 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let key = self.varint(0)?;
-        let number = u32::try_from(key >> 3).map_err(|_| HeadError::BadNumber { field: 0 })?;
+        // Protobuf has field numbers of 29 bits, so that a key has 32.
+        let key = u32::try_from(key).map_err(|_| HeadError::BadNumber { field: 0 })?;
+        let number = key >> 3;
         if number == 0 {
             return Err(HeadError::BadNumber { field: 0 });
         }
@@ -178,7 +193,15 @@ impl<'a> Field<'a> {
 
     /// The first two fields of a message inside: bytes each.
     pub(super) fn pair(&self) -> Result<(&'a [u8], &'a [u8]), HeadError> {
-        let (mut first, mut second) = (&[][..], &[][..]);
+        self.merged_pair(&[], &[])
+    }
+
+    /// The same for a message that may have come before: what is said anew counts, the rest stays.
+    pub(super) fn merged_pair(
+        &self,
+        mut first: &'a [u8],
+        mut second: &'a [u8],
+    ) -> Result<(&'a [u8], &'a [u8]), HeadError> {
         let mut fields = Fields::of(self.bytes()?);
         while let Some(field) = fields.next()? {
             match field.number {

@@ -72,13 +72,14 @@ impl<'a> RequestHead<'a> {
             match field.number {
                 1 => head.method = field.text()?,
                 2 => head.format = field.text()?,
-                3 => head.compression = Compression::from_number(field.u32()?)?,
+                3 => head.compression = Compression::from_field(&field)?,
                 4 => head.timeout_us = Some(field.u64()?),
                 5 => head.priority = Priority::from_number(field.u32()?),
                 6 => head.attempt = field.u32()?,
                 7 => head.retried_upstream = field.bool()?,
                 8 => {
-                    let (parent, state) = field.pair()?;
+                    let before = (head.trace_parent.as_bytes(), head.trace_state.as_bytes());
+                    let (parent, state) = field.merged_pair(before.0, before.1)?;
                     head.trace_parent = field.text_of(parent)?;
                     head.trace_state = field.text_of(state)?;
                 }

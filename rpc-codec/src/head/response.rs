@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-use super::protobuf::{
-    Field, Fields, put_bytes, put_element, put_number, put_pair, put_present,
-};
+use super::protobuf::{Field, Fields, put_bytes, put_number, put_numbers, put_pair, put_present};
 use super::{Head, put_metadata, read_entry};
 use crate::code::{Code, Executed, Load, Origin};
 use crate::compression::Compression;
@@ -82,13 +80,13 @@ impl<'a> ResponseHead<'a> {
                 1 => head.code = Code::from_number(field.u32()?),
                 2 => head.message = Cow::Borrowed(field.text()?),
                 3 => head.typed = field.bool()?,
-                4 => head.compression = Compression::from_number(field.u32()?)?,
+                4 => head.compression = Compression::from_field(&field)?,
                 5 => details.push(read_detail(&field)?),
                 6 => read_entry(&field, &mut metadata)?,
                 7 => head.retry_after_us = Some(field.u64()?),
                 8 => head.executed = Executed::from_number(field.u32()?),
                 9 => head.degraded = field.bool()?,
-                10 => head.load = Some(read_load(&field)?),
+                10 => head.load = Some(read_load(&field, head.load.unwrap_or_default())?),
                 11 => head.origin = Origin::from_number(field.u32()?),
                 _ => {}
             }
@@ -105,8 +103,8 @@ fn read_detail(field: &Field<'_>) -> Result<Detail, HeadError> {
     Ok(Detail { type_name, value: Bytes::copy_from_slice(value) })
 }
 
-fn read_load(field: &Field<'_>) -> Result<Load, HeadError> {
-    let mut load = Load::default();
+/// What is said anew counts, the rest of `load` stays.
+fn read_load(field: &Field<'_>, mut load: Load) -> Result<Load, HeadError> {
     let mut fields = Fields::of(field.bytes()?);
     while let Some(field) = fields.next()? {
         match field.number {
@@ -120,8 +118,11 @@ fn read_load(field: &Field<'_>) -> Result<Load, HeadError> {
 
 impl Head for ResponseHead<'_> {
     fn encoded_len_hint(&self) -> usize {
-        let details: usize =
-            self.details.iter().map(|detail| detail.type_name.len() + detail.value.len() + 12).sum();
+        let details: usize = self
+            .details
+            .iter()
+            .map(|detail| detail.type_name.len() + detail.value.len() + 12)
+            .sum();
         let metadata = self.metadata.byte_len() + 8 * self.metadata.len();
         self.message.len() + details + metadata + 16
     }
@@ -141,11 +142,7 @@ impl Head for ResponseHead<'_> {
         put_number(dst, 8, u64::from(self.executed.number()));
         put_number(dst, 9, u64::from(self.degraded));
         if let Some(load) = self.load {
-            // Two numbers of at most 32 bits.
-            let mut inside = BytesMut::with_capacity(12);
-            put_number(&mut inside, 1, u64::from(load.in_flight));
-            put_number(&mut inside, 2, u64::from(load.utilization_permille));
-            put_element(dst, 10, &inside);
+            put_numbers(dst, 10, load.in_flight.into(), load.utilization_permille.into());
         }
         put_number(dst, 11, u64::from(self.origin.number()));
     }
