@@ -59,6 +59,7 @@ fn read_entry(field: &Field<'_>, metadata: &mut Metadata) -> Result<(), HeadErro
     let (key, value) = field.pair()?;
     metadata.append(field.text_of(key)?, value.to_vec()).map_err(|_| HeadError::Invalid {
         field: field.number,
-        expected: "metadata of at most 64 entries and 16384 bytes, with keys of a-z, 0-9, -, _, .",
+        expected: "metadata of at most 64 entries and 16384 bytes, with keys of 1 to 64 bytes of \
+                   a-z, 0-9, -, _, . that do not begin with rpc-",
     })
 }
