@@ -26,8 +26,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for MessagePack {
 
     fn decode(bytes: Bytes, limits: &DecodeLimits) -> Result<T, FormatError> {
         let mut msgpack = rmp_serde::Deserializer::new(Cursor::new(&bytes[..]));
-        // The limit around every format counts what serde sees; this one also holds while skipping.
-        msgpack.set_max_depth(limits.max_depth as usize + 1);
+        // The library's own limit: just above the one around every format, which says what is wrong.
+        msgpack.set_max_depth(limits.max_depth as usize + 2);
         let value = bounded::read(NAME, &mut msgpack, limits)?;
         bounded::at_end(NAME, msgpack.position(), bytes.len())?;
         Ok(value)
