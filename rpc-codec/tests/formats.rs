@@ -110,9 +110,6 @@ enum Nested {
     Struct { inside: Box<Nested> },
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Wrapped(Option<Box<Wrapped>>);
-
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Unit;
 
@@ -285,6 +282,41 @@ fn arguments_are_a_map_by_name_in_formats_with_names() {
     assert_eq!(encode::<rpc_codec::format::Cbor, _>(&arguments), &b"\xA1\x63sku\x64A-17"[..]);
 }
 
+/// What PROTOCOL.md tells other languages about values.
+#[test]
+fn values_have_the_shapes_that_the_protocol_says() {
+    assert_eq!(encode::<Json, _>(&()), "null");
+    assert_eq!(encode::<MessagePack, _>(&()), &[0xC0][..]);
+    assert_eq!(encode::<Json, _>(&Empty {}), "{}");
+    assert_eq!(encode::<MessagePack, _>(&Empty {}), &[0x80][..]);
+    #[cfg(feature = "cbor")]
+    {
+        use rpc_codec::format::Cbor;
+        assert_eq!(encode::<Cbor, _>(&()), &[0x80][..]);
+        assert_eq!(encode::<Cbor, _>(&Empty {}), &[0xA0][..]);
+        assert_eq!(encode::<Cbor, _>(&None::<u8>), &[0xF6][..]);
+    }
+    #[cfg(feature = "postcard")]
+    assert_eq!(encode::<rpc_codec::format::Postcard, _>(&()), "");
+
+    let named = Line::Named { left: Some(1), right: Box::new(None) };
+    assert_eq!(encode::<Json, _>(&Line::Blank), r#""Blank""#);
+    assert_eq!(encode::<Json, _>(&Line::Text("a".to_owned())), r#"{"Text":"a"}"#);
+    assert_eq!(encode::<Json, _>(&Line::Pair(1, 2)), r#"{"Pair":[1,2]}"#);
+    assert_eq!(encode::<Json, _>(&named), r#"{"Named":{"left":1,"right":null}}"#);
+    assert_eq!(encode::<MessagePack, _>(&Line::Blank), &b"\xA5Blank"[..]);
+    assert_eq!(encode::<MessagePack, _>(&Line::Pair(1, 2)), &b"\x81\xA4Pair\x92\x01\x02"[..]);
+    let bytes = &b"\x81\xA5Named\x82\xA4left\x01\xA5right\xC0"[..];
+    assert_eq!(encode::<MessagePack, _>(&named), bytes);
+    #[cfg(feature = "cbor")]
+    assert_eq!(
+        encode::<rpc_codec::format::Cbor, _>(&Line::Pair(1, 2)),
+        &b"\xA1\x64Pair\x82\x01\x02"[..]
+    );
+    // A one as wide as it gets.
+    assert_eq!(decode::<MessagePack, u8>(&b"\xCF\0\0\0\0\0\0\0\x01"[..]).unwrap(), 1);
+}
+
 #[test]
 fn nesting_bombs_are_stopped() {
     let many = 100_000;
@@ -307,6 +339,8 @@ fn nesting_bombs_are_stopped() {
     #[cfg(feature = "postcard")]
     {
         use rpc_codec::format::Postcard;
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Wrapped(Option<Box<Wrapped>>);
         // "It is there", a hundred thousand times: overflowed the stack before depth was counted.
         too_deep(decode::<Postcard, Chain>(vec![1; many]));
         too_deep(decode::<Postcard, Wrapped>(vec![1; many]));

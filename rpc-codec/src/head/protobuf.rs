@@ -15,11 +15,14 @@ const FIXED32: u8 = 5;
 
 pub(super) fn put_varint(dst: &mut BytesMut, mut value: u64) {
     while value >= 0x80 {
-        // The low seven bits, which fit.
-        dst.put_u8((value & 0x7F) as u8 | 0x80);
+        dst.put_u8(low_byte(value) | 0x80);
         value >>= 7;
     }
-    dst.put_u8(value as u8);
+    dst.put_u8(low_byte(value));
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
 }
 
 fn put_key(dst: &mut BytesMut, field: u32, wire_type: u8) {
@@ -173,7 +176,8 @@ impl<'a> Field<'a> {
 
     /// Like protobuf's own, which keeps the low 32 bits.
     pub(super) fn u32(&self) -> Result<u32, HeadError> {
-        Ok((self.u64()? & u64::from(u32::MAX)) as u32)
+        let [a, b, c, d, ..] = self.u64()?.to_le_bytes();
+        Ok(u32::from_le_bytes([a, b, c, d]))
     }
 
     pub(super) fn bool(&self) -> Result<bool, HeadError> {
