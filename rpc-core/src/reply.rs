@@ -24,11 +24,7 @@ pub trait Reply<F>: Sized + Send {
     fn encode(self, format: &str) -> Result<Response, Status>;
 
     /// What it was.
-    fn decode(
-        result: Result<Response, Status>,
-        format: &str,
-        limits: &DecodeLimits,
-    ) -> Self;
+    fn decode(result: Result<Response, Status>, format: &str, limits: &DecodeLimits) -> Self;
 }
 
 impl<F, T> Reply<F> for Result<T, Status>
@@ -37,7 +33,7 @@ where
     T: Send,
 {
     fn encode(self, format: &str) -> Result<Response, Status> {
-        encode_value::<F, T>(&self.map_err(Status::from_handler)?, format)
+        encode_value::<F, T>(&self.map_err(Status::said_by_handler)?, format)
     }
 
     fn decode(result: Result<Response, Status>, format: &str, limits: &DecodeLimits) -> Self {
@@ -58,7 +54,7 @@ where
     fn encode(self, format: &str) -> Result<Response, Status> {
         match self {
             Ok(value) => encode_value::<F, T>(&value, format),
-            Err(Error::Status(status)) => Err(status.from_handler()),
+            Err(Error::Status(status)) => Err(status.said_by_handler()),
             Err(Error::App(error)) => {
                 let mut response = encode_value::<F, E>(&error, format)?;
                 // An error can't go out as *ok*, whatever its `code` says.
@@ -132,11 +128,7 @@ where
     Ok(Response::new(body.freeze()))
 }
 
-fn decode_value<F, T>(
-    response: Response,
-    format: &str,
-    limits: &DecodeLimits,
-) -> Result<T, Status>
+fn decode_value<F, T>(response: Response, format: &str, limits: &DecodeLimits) -> Result<T, Status>
 where
     F: Formats<T>,
 {

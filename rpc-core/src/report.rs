@@ -10,13 +10,21 @@ use crate::address::Address;
 /// What the last call it was given to went through. Clones share it.
 ///
 /// ```no_run
-/// # use rpc_core::{CallReport, Status, service};
-/// # #[service] trait Prices { async fn price(&self, sku: String) -> Result<u64, Status>; }
-/// # async fn example(prices: PricesClient) -> Result<(), Status> {
-/// let report = CallReport::new();
-/// prices.with_report(&report).price("A-17".into()).await?;
-/// println!("{:?} answered in {:?}", report.node(), report.elapsed());
-/// # Ok(()) }
+/// use rpc_core::{CallReport, Status, service};
+///
+/// #[service]
+/// trait Prices {
+///     async fn price(&self, sku: String) -> Result<u64, Status>;
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Status> {
+///     let prices = PricesClient::connect("tcp://127.0.0.1:7000").await?;
+///     let report = CallReport::new();
+///     prices.with_report(&report).price("A-17".into()).await?;
+///     println!("{:?} answered in {:?}", report.node(), report.elapsed());
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CallReport(Arc<Mutex<Facts>>);

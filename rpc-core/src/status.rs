@@ -36,7 +36,7 @@ struct Inner {
     executed: Executed,
     retry_after: Option<Duration>,
     /// Came over the wire or from this process's own client: someone else's words. A handler that
-    /// returns such a status speaks for itself, see [`Status::from_handler`].
+    /// returns such a status speaks for itself, see [`Status::said_by_handler`].
     received: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -209,7 +209,7 @@ impl Status {
     ///
     /// Each hop speaks for itself: a status that the handler got from downstream is now the
     /// handler's, which ran; its pushback was meant for this process and goes no further.
-    pub(crate) fn from_handler(mut self) -> Self {
+    pub(crate) fn said_by_handler(mut self) -> Self {
         let received = self.0.received;
         let inner = self.inner_mut();
         inner.origin = Origin::Handler;
@@ -225,7 +225,7 @@ impl Status {
 
     /// What leaves this process when a user's server layer returns `self`: what the layer made
     /// itself is the framework's word, and only the layer knows whether the handler has run.
-    pub(crate) fn from_layer(self) -> Self {
+    pub(crate) fn said_by_layer(self) -> Self {
         if self.0.received { self } else { self.from(Origin::Server, Executed::Maybe) }
     }
 
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_handlers_own_status_keeps_its_pushback() {
         let own = Status::resource_exhausted("busy").with_retry_after(Duration::from_secs(1));
-        let sent = own.from_handler();
+        let sent = own.said_by_handler();
         assert_eq!(sent.retry_after(), Some(Duration::from_secs(1)));
         assert_eq!(sent.executed(), Executed::Yes);
     }
@@ -385,7 +385,7 @@ mod tests {
             .with_retry_after(Duration::from_secs(1));
         assert!(downstream.is_refusal() && downstream.is_safe_to_retry());
 
-        let sent = downstream.from_handler();
+        let sent = downstream.said_by_handler();
         assert_eq!(sent.origin(), Origin::Handler);
         assert_eq!(sent.executed(), Executed::Maybe);
         assert_eq!(sent.retry_after(), None);

@@ -95,7 +95,7 @@ async fn a_client_of_another_service_is_told_so() {
     mod other {
         use rpc_core::{Status, service};
         #[service]
-        pub trait Other {
+        pub(crate) trait Other {
             async fn it(&self) -> Result<(), Status>;
         }
     }
@@ -242,7 +242,8 @@ async fn a_full_server_refuses_before_it_decodes() {
 #[tokio::test(start_paused = true)]
 async fn several_connections_to_a_node_share_the_calls() {
     let world = world().await;
-    let lab = LabClient::builder().network(&world.net).connections(3).connect("mem://a").await.unwrap();
+    let lab =
+        LabClient::builder().network(&world.net).connections(3).connect("mem://a").await.unwrap();
     let calls: Vec<_> = (0..9)
         .map(|_| {
             let lab = lab.clone();

@@ -99,7 +99,7 @@ async fn many_deadlines_on_one_connection_each_end_their_own_call() {
 }
 
 #[service]
-pub trait Front {
+trait Front {
     async fn left_behind(&self) -> Result<Option<u64>, Status>;
     async fn late(&self) -> Result<(), Status>;
 }
@@ -145,7 +145,8 @@ async fn work_that_is_over_is_refused_before_it_is_decoded() {
     let channel = Channel::builder().network(&world.net).connect("mem://a").await.unwrap();
     channel.ready().await.unwrap();
     // Less than a microsecond is zero on the wire; the arguments are garbage that nobody reads.
-    let request = Request::new("test.Lab/echo", "json", "garbage").with_timeout(Duration::from_nanos(999));
+    let request =
+        Request::new("test.Lab/echo", "json", "garbage").with_timeout(Duration::from_nanos(999));
     let status = channel.call(request).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
 }

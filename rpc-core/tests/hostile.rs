@@ -61,13 +61,14 @@ async fn refused(bytes: &[u8]) -> Goaway {
     let mut raw = world.raw().await.greet().await;
     raw.write(bytes).await;
     let goaway = raw.goaway().await;
+    drop(raw);
     settle().await;
     assert_eq!(world.net.connections("a"), 1, "only the bystander's is left");
     bystander.finish().await;
     goaway
 }
 
-fn frame(kind: Kind, flags: Flags, call: u64, head: &dyn Head, body: &[u8]) -> Vec<u8> {
+fn frame(kind: Kind, flags: Flags, call: u64, head: &(dyn Head + Sync), body: &[u8]) -> Vec<u8> {
     let mut bytes = BytesMut::new();
     put_frame(&mut bytes, kind, flags, call, head, body, false).unwrap();
     bytes.to_vec()
@@ -111,7 +112,9 @@ async fn http_is_answered_in_http() {
 
 #[tokio::test(start_paused = true)]
 async fn other_protocols_are_hung_up_on() {
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01"[..], b"PRI * HTTP/2.0\r\n\r\n", b"\xF2XYZ", b"\0\0\0\0"] {
+    for bytes in
+        [&b"\x16\x03\x01\x02\x00\x01"[..], b"PRI * HTTP/2.0\r\n\r\n", b"\xF2XYZ", b"\0\0\0\0"]
+    {
         let world = world().await;
         let bystander = Bystander::beside(&world).await;
         let mut raw = world.raw().await;
@@ -167,16 +170,44 @@ async fn frames_that_are_none_end_their_connection_only() {
         ("oversized length", header(u32::MAX, 2, 0, 0, 1 << 20), "expected at most 65536"),
         ("head beyond payload", header(4, 2, 0, 5, 1 << 20), "a head of 5 bytes in a payload of 4"),
         ("unknown critical kind", header(0, 0x1F, 0, 0, 0), "unknown critical frame kind 31"),
-        ("unknown critical flag", header(0, 2, 0x08, 0, 1 << 20), "unknown critical frame flag 0x08"),
+        (
+            "unknown critical flag",
+            header(0, 2, 0x08, 0, 1 << 20),
+            "unknown critical frame flag 0x08",
+        ),
         ("a server's call id", header(0, 2, 0, 0, 1 << 63), "kept for servers"),
         ("no room for its checksum", header(3, 2, 0x04, 0, 1 << 20), "a head of 0 bytes"),
         ("a second HELLO", frame(Kind::HELLO, Flags::NONE, 0, &hello(), b""), "a second HELLO"),
-        ("a RESPONSE to a server", frame(Kind::RESPONSE, Flags::END, 1 << 20, &NoHead, b""), "a server got a RESPONSE"),
-        ("a ping of 3 bytes", frame(Kind::PING, Flags::NONE, 0, &NoHead, b"123"), "PING has 8 bytes"),
-        ("a body that should be cut", frame(Kind::REQUEST, Flags::END, 1 << 20, &request, &big), "cut in pieces"),
-        ("credit beyond reason", frame(Kind::CREDIT, Flags::NONE, 0, &Credit { bytes: u64::MAX }, b""), "more than anyone can send"),
-        ("garbage as CREDIT", frame(Kind::CREDIT, Flags::NONE, 0, &Garbage(vec![0xFF]), b""), "bad CREDIT"),
-        ("garbage as GOAWAY", frame(Kind::GOAWAY, Flags::NONE, 0, &Garbage(vec![0xFF]), b""), "bad GOAWAY"),
+        (
+            "a RESPONSE to a server",
+            frame(Kind::RESPONSE, Flags::END, 1 << 20, &NoHead, b""),
+            "a server got a RESPONSE",
+        ),
+        (
+            "a ping of 3 bytes",
+            frame(Kind::PING, Flags::NONE, 0, &NoHead, b"123"),
+            "PING has 8 bytes",
+        ),
+        (
+            "a body that should be cut",
+            frame(Kind::REQUEST, Flags::END, 1 << 20, &request, &big),
+            "cut in pieces",
+        ),
+        (
+            "credit beyond reason",
+            frame(Kind::CREDIT, Flags::NONE, 0, &Credit { bytes: u64::MAX }, b""),
+            "more than anyone can send",
+        ),
+        (
+            "garbage as CREDIT",
+            frame(Kind::CREDIT, Flags::NONE, 0, &Garbage(vec![0xFF]), b""),
+            "bad CREDIT",
+        ),
+        (
+            "garbage as GOAWAY",
+            frame(Kind::GOAWAY, Flags::NONE, 0, &Garbage(vec![0xFF]), b""),
+            "bad GOAWAY",
+        ),
         ("call id 0", frame(Kind::REQUEST, Flags::END, 0, &request, b""), "call ids increase"),
     ] {
         let goaway = refused(&bytes).await;
@@ -192,12 +223,14 @@ async fn a_wrong_checksum_is_noticed_and_a_right_one_taken() {
     let mut head = RequestHead::new("test.Lab/echo");
     head.format = "json";
     let mut bytes = BytesMut::new();
-    put_frame(&mut bytes, Kind::REQUEST, Flags::END, 1 << 20, &head, br#"{"text":"x"}"#, true).unwrap();
+    put_frame(&mut bytes, Kind::REQUEST, Flags::END, 1 << 20, &head, br#"{"text":"x"}"#, true)
+        .unwrap();
     raw.write(&bytes).await;
     assert_eq!(raw.response().await.3, Bytes::from_static(b"\"x\""));
 
     let mut bytes = BytesMut::new();
-    put_frame(&mut bytes, Kind::REQUEST, Flags::END, 2 << 20, &head, br#"{"text":"x"}"#, true).unwrap();
+    put_frame(&mut bytes, Kind::REQUEST, Flags::END, 2 << 20, &head, br#"{"text":"x"}"#, true)
+        .unwrap();
     let last = bytes.len() - 6;
     bytes[last] ^= 1;
     raw.write(&bytes).await;
@@ -223,7 +256,7 @@ async fn duplicate_and_decreasing_call_ids_end_the_connection() {
 async fn bad_calls_are_answered_and_the_connection_lives() {
     let world = world().await;
     let mut raw = world.raw().await.greet().await;
-    let mut expect = async |head: &dyn Head, body: &[u8], code: Code, says: &str| {
+    let mut expect = async |head: &(dyn Head + Sync), body: &[u8], code: Code, says: &str| {
         let id = raw.next_id();
         raw.send(Kind::REQUEST, Flags::END, id, head, body).await;
         let (answered, got, message, _) = raw.response().await;
@@ -231,7 +264,10 @@ async fn bad_calls_are_answered_and_the_connection_lives() {
         assert!(message.contains(says), "{message}");
         // A good call on the same connection.
         let id = raw.call("test.Lab/echo", r#"{"text":"good"}"#).await;
-        assert_eq!(raw.response().await, (id, Code::Ok, "".into(), Bytes::from_static(b"\"good\"")));
+        assert_eq!(
+            raw.response().await,
+            (id, Code::Ok, "".into(), Bytes::from_static(b"\"good\""))
+        );
     };
     let head = |method: &'static str, format: &'static str| {
         let mut head = RequestHead::new(method);
@@ -247,9 +283,11 @@ async fn bad_calls_are_answered_and_the_connection_lives() {
     expect(&head(echo, "json"), b"{", Code::InvalidArgument, "bad json").await;
     expect(&head(echo, "json"), b"{\"text\":\"x\"} x", Code::InvalidArgument, "trailing").await;
     expect(&head(echo, "msgpack"), b"\xC1", Code::InvalidArgument, "bad msgpack").await;
-    expect(&head(echo, "msgpack"), &[0x91; 10_000], Code::InvalidArgument, "could not be decoded").await;
+    expect(&head(echo, "msgpack"), &[0x91; 10_000], Code::InvalidArgument, "could not be decoded")
+        .await;
     let deep = format!("{{\"text\":{}", "[".repeat(10_000));
-    expect(&head(echo, "json"), deep.as_bytes(), Code::InvalidArgument, "could not be decoded").await;
+    expect(&head(echo, "json"), deep.as_bytes(), Code::InvalidArgument, "could not be decoded")
+        .await;
     let mut over = head(echo, "json");
     over.timeout_us = Some(0);
     expect(&over, b"{\"text\":\"x\"}", Code::DeadlineExceeded, "over when it arrived").await;
@@ -266,7 +304,6 @@ async fn bad_calls_are_answered_and_the_connection_lives() {
         raw_head.extend_from_slice(&[0x4A, 3, 0x0A, 1, b'k']); // metadata k
     }
     expect(&Garbage(raw_head.to_vec()), b"", Code::InvalidArgument, "at most 64 entries").await;
-    drop(expect);
     assert_eq!(world.server.in_flight(), 0);
 }
 
@@ -391,7 +428,10 @@ async fn a_peer_that_never_says_hello_is_hung_up_on_in_time() {
         let goaway = raw.goaway().await;
         assert_eq!(goaway.code, SILENT);
         let waited = start.elapsed();
-        assert!(waited >= Duration::from_secs(10) && waited < Duration::from_secs(11), "{waited:?}");
+        assert!(
+            waited >= Duration::from_secs(10) && waited < Duration::from_secs(11),
+            "{waited:?}"
+        );
         bystander.finish().await;
     }
 }
@@ -580,17 +620,94 @@ async fn against(net: &Network) -> (LabClient, impl AsyncFnMut() -> Raw) {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_survives_whatever_a_server_says() {
-    let nothing: &dyn Head = &NoHead;
-    let typed = ResponseHead { code: Code::NotFound, typed: true, message: "m".into(), ..ResponseHead::default() };
+    let nothing: &(dyn Head + Sync) = &NoHead;
+    let typed = ResponseHead {
+        code: Code::NotFound,
+        typed: true,
+        message: "m".into(),
+        ..ResponseHead::default()
+    };
     for (what, greeting, kind, flags, head, body, code, says) in [
-        ("not our protocol", &b"HTTP/1.1 200 OK\r\n"[..], Kind(0), Flags::NONE, nothing, &b""[..], Code::Unavailable, "speaks HTTP/1"),
-        ("oversized frame", b"", Kind::RESPONSE, Flags::NONE, nothing, &[0; 40_000], Code::Unavailable, "cut in pieces"),
-        ("unknown frame", b"", Kind(0x33), Flags::NONE, nothing, b"", Code::Unavailable, "frame kind 51"),
-        ("a REQUEST", b"", Kind::REQUEST, Flags::END, nothing, b"", Code::Unavailable, "a client got a REQUEST"),
-        ("an answer that goes on", b"", Kind::RESPONSE, Flags::MORE, nothing, b"", Code::Unavailable, "more follows"),
-        ("garbage as a value", b"", Kind::RESPONSE, Flags::END, nothing, b"\xC1", Code::Internal, "the answer could not be decoded"),
-        ("an unknown typed error", b"", Kind::RESPONSE, Flags::END, &typed, b"\xC1", Code::NotFound, "m"),
-        ("a garbage head", b"", Kind::RESPONSE, Flags::END, &Garbage(vec![0xFF]), b"", Code::Internal, "bad response head"),
+        (
+            "not our protocol",
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            Kind(0),
+            Flags::NONE,
+            nothing,
+            &b""[..],
+            Code::Unavailable,
+            "speaks HTTP/1",
+        ),
+        (
+            "oversized frame",
+            b"",
+            Kind::RESPONSE,
+            Flags::NONE,
+            nothing,
+            &[0; 40_000],
+            Code::Unavailable,
+            "cut in pieces",
+        ),
+        (
+            "unknown frame",
+            b"",
+            Kind(0x33),
+            Flags::NONE,
+            nothing,
+            b"",
+            Code::Unavailable,
+            "frame kind 51",
+        ),
+        (
+            "a REQUEST",
+            b"",
+            Kind::REQUEST,
+            Flags::END,
+            nothing,
+            b"",
+            Code::Unavailable,
+            "a client got a REQUEST",
+        ),
+        (
+            "an answer that goes on",
+            b"",
+            Kind::RESPONSE,
+            Flags::MORE,
+            nothing,
+            b"",
+            Code::Unavailable,
+            "more follows",
+        ),
+        (
+            "garbage as a value",
+            b"",
+            Kind::RESPONSE,
+            Flags::END,
+            nothing,
+            b"\xC1",
+            Code::Internal,
+            "the answer could not be decoded",
+        ),
+        (
+            "an unknown typed error",
+            b"",
+            Kind::RESPONSE,
+            Flags::END,
+            &typed,
+            b"\xC1",
+            Code::NotFound,
+            "m",
+        ),
+        (
+            "a garbage head",
+            b"",
+            Kind::RESPONSE,
+            Flags::END,
+            &Garbage(vec![0xFF]),
+            b"",
+            Code::Internal,
+            "bad response head",
+        ),
     ] {
         let net = Network::new();
         let (lab, mut accept) = against(&net).await;
@@ -632,7 +749,8 @@ async fn answers_to_nobody_are_dropped_and_never_meet_a_newer_call() {
         }
         assert_eq!(frame.kind, Kind::CANCEL, "the server is told of the late call");
     };
-    let value = |text: &str| [&[0xA0 | u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let value =
+        |text: &str| [&[0xA0 | u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     raw.send(Kind::RESPONSE, Flags::END, old, &NoHead, &value("late")).await;
     raw.send(Kind::RESPONSE, Flags::END, 999 << 20, &NoHead, &value("nobody")).await;
     raw.send(Kind::DATA, Flags::MORE, old, &NoHead, &value("late")).await;

@@ -90,7 +90,9 @@ fn pure_machines_never_ask_for_the_time() {
 #[test]
 fn only_transport_and_connection_touch_sockets() {
     let outside = |name: &str| {
-        !["transport/", "connection/", "server/accept"].iter().any(|inside| name.starts_with(inside))
+        !["transport/", "connection/", "server/accept"]
+            .iter()
+            .any(|inside| name.starts_with(inside))
     };
     absent("rpc-core/src", outside, &["tokio::net", "tokio::io", "AsyncRead", "AsyncWrite"]);
 }
@@ -137,7 +139,8 @@ fn unsafe_is_forbidden_everywhere() {
         .find(|line| line.starts_with("members"))
         .expect("a list of members on one line");
     for member in members.split('"').skip(1).step_by(2) {
-        let manifest = fs::read_to_string(root.join(member).join("Cargo.toml")).expect("a manifest");
+        let manifest =
+            fs::read_to_string(root.join(member).join("Cargo.toml")).expect("a manifest");
         assert!(
             manifest.contains("[lints]\nworkspace = true"),
             "{member} does not take the workspace's lints"

@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Channel;
 use super::channel::Config;
 use super::stub::{Client, Stub};
-use super::Channel;
 use crate::address::Address;
 use crate::connection::Limits;
 use crate::request::{Request, Response};
@@ -177,7 +177,6 @@ impl<C> ClientBuilder<C> {
 
 impl<C: Client> ClientBuilder<C> {
     #[doc(hidden)]
-    #[expect(clippy::new_without_default, reason = "generated clients have `builder()` for it")]
     pub fn new() -> Self {
         let mut channel = ChannelBuilder::new();
         channel.config.service = Some(C::SERVICE);

@@ -50,11 +50,11 @@ fn inherit(request: &mut Request, context: &Context) {
         request.trace_parent = call.trace_parent.clone().into();
         request.trace_state = call.trace_state.clone().into();
     }
-    if let Some(baggage) = call.metadata.get_bytes(BAGGAGE) {
-        if request.metadata.get_bytes(BAGGAGE).is_none() {
-            // If there is no room for it beside what the caller says, the caller's words win.
-            let _ = request.metadata.insert(BAGGAGE, baggage.clone());
-        }
+    if let Some(baggage) = call.metadata.get_bytes(BAGGAGE)
+        && request.metadata.get_bytes(BAGGAGE).is_none()
+    {
+        // If there is no room for it beside what the caller says, the caller's words win.
+        let _ = request.metadata.insert(BAGGAGE, baggage.clone());
     }
 }
 
@@ -89,8 +89,9 @@ async fn attempts(
     let mut tried = Vec::new();
     loop {
         let Some((index, node)) = core.pick(&tried) else {
-            return Err(Status::unavailable("no node is left to try")
-                .from(Origin::Client, Executed::No));
+            return Err(
+                Status::unavailable("no node is left to try").from(Origin::Client, Executed::No)
+            );
         };
         facts.node = Some(node.address().clone());
         facts.attempts += 1;

@@ -98,7 +98,7 @@ impl Node {
         let mut state = connection.watch();
         let greeted = state.wait_for(|state| !matches!(state, State::Greeting)).await;
         match greeted.as_deref() {
-            Ok(State::Ended(why)) => Err(unreachable(&self.address, why)),
+            Ok(State::Ended { why, .. }) => Err(unreachable(&self.address, why)),
             _ => Ok(()),
         }
     }
@@ -156,11 +156,7 @@ impl Line {
 
     fn begin_locked(self: &Arc<Self>, state: &mut Link) {
         *state = Link::Connecting;
-        tokio::spawn(keep_up(
-            Arc::downgrade(self),
-            self.config.clone(),
-            self.address.clone(),
-        ));
+        tokio::spawn(keep_up(Arc::downgrade(self), self.config.clone(), self.address.clone()));
     }
 
     fn set(&self, link: Link) {
@@ -223,17 +219,14 @@ enum Over {
     Unused,
 }
 
-async fn over(
-    state: &mut tokio::sync::watch::Receiver<State>,
-    backoff: &mut Backoff,
-) -> Over {
+async fn over(state: &mut tokio::sync::watch::Receiver<State>, backoff: &mut Backoff) -> Over {
     loop {
         match &*state.borrow_and_update() {
             State::Greeting => {}
             State::Open => backoff.reset(),
             State::Retired => return Over::Retired,
-            State::Ended(why) if why.code() == Code::Cancelled => return Over::Unused,
-            State::Ended(why) => return Over::Lost(why.clone()),
+            State::Ended { unneeded: true, .. } => return Over::Unused,
+            State::Ended { why, .. } => return Over::Lost(why.clone()),
         }
         if state.changed().await.is_err() {
             return Over::Unused;

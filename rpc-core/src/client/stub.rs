@@ -9,11 +9,11 @@ use bytes::Bytes;
 use rpc_codec::format::{DecodeLimits, FormatError, Formats};
 use rpc_codec::{Compression, Priority};
 
-use super::options::CallOptions;
 use super::Channel;
+use super::options::CallOptions;
 use crate::method::Method;
-use crate::report::CallReport;
 use crate::reply::{Reply, encode_args};
+use crate::report::CallReport;
 use crate::request::Request;
 use crate::status::{Code, Status};
 
@@ -117,6 +117,7 @@ impl Stub {
 ///
 /// # Cancel safety
 /// Dropping it cancels the call, on the server too.
+#[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn unary<'a, F, A, R>(
     stub: &'a Stub,
     method: &'static Method,
@@ -146,6 +147,7 @@ where
 ///
 /// # Cancel safety
 /// Dropped before it is ready the call was not sent.
+#[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn oneway<'a, F, A, R>(
     stub: &'a Stub,
     method: &'static Method,
@@ -196,9 +198,7 @@ macro_rules! __client_methods {
             ///
             /// # Cancel safety
             /// It is ready at once.
-            pub async fn connect(
-                address: &str,
-            ) -> ::core::result::Result<Self, $crate::Status> {
+            pub async fn connect(address: &str) -> ::core::result::Result<Self, $crate::Status> {
                 Self::builder().connect(address).await
             }
 

@@ -64,8 +64,8 @@ pub(crate) enum State {
     Open,
     /// The server takes no further calls on it.
     Retired,
-    /// Over, and why.
-    Ended(Status),
+    /// Over, and why; `unneeded` if only because nobody needed it.
+    Ended { why: Status, unneeded: bool },
 }
 
 /// An answer as it came: its head is read by whoever waited.
@@ -234,19 +234,18 @@ impl Shared {
     /// Why a call can't be opened: it was not sent.
     fn gone(&self) -> Status {
         match &*self.state.borrow() {
-            State::Ended(why) => why.clone().from(why.origin(), Executed::No),
+            State::Ended { why, .. } => why.clone().from(why.origin(), Executed::No),
             _ => Status::transport("the server is going away", Executed::No),
         }
     }
 
-    /// Opens no further call and ends those that `doomed` names.
-    fn retire(&self, state: State, doomed: impl Fn(u64, u64) -> bool, end: impl Fn(u64) -> Status) {
+    /// Opens no further call and ends those that `doomed` names by id and start.
+    fn retire(&self, doomed: impl Fn(u64, u64) -> bool, end: impl Fn(u64) -> Status) {
         let mut calls = self.lock();
         self.retired.store(true, Ordering::Release);
         let (failed, wakers) = calls.fail(doomed, |start| Err(end(start)));
         drop(calls);
         self.slots.add_permits(failed);
-        self.state.send_replace(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -360,15 +359,14 @@ impl Role for Calling {
         } else {
             format!("the server is going away: {}", goaway.message)
         };
-        self.shared.retire(
-            State::Retired,
-            |id, _| id > last,
-            |_| Status::transport(why.clone(), Executed::No),
-        );
-        if goaway.code == fault::goaway::DRAIN || goaway.code == fault::goaway::AGE {
-            return Ok(());
+        self.shared.retire(|id, _| id > last, |_| Status::transport(why.clone(), Executed::No));
+        match goaway.code {
+            fault::goaway::DRAIN | fault::goaway::AGE => {
+                self.shared.state.send_replace(State::Retired);
+                Ok(())
+            }
+            _ => Err(Fault::Goaway(goaway)),
         }
-        Err(Fault::Goaway(goaway))
     }
 
     fn last_call(&self) -> u64 {
@@ -406,15 +404,18 @@ impl Role for Calling {
 
     fn ended(&mut self, fault: &Fault, written: u64) {
         let why = fault.to_string();
-        let end = Status::transport(why.clone(), Executed::Maybe);
+        let state = State::Ended {
+            why: Status::transport(why.clone(), Executed::Maybe),
+            unneeded: fault.is_unneeded(),
+        };
         self.shared.retire(
-            State::Ended(end),
             |_, _| true,
             |start| {
                 let executed = if start >= written { Executed::No } else { Executed::Maybe };
                 Status::transport(why.clone(), executed)
             },
         );
+        self.shared.state.send_replace(state);
         self.shared.outbox.refuse();
         self.shared.slots.close();
     }
@@ -467,7 +468,7 @@ impl Calling {
 
 impl Shared {
     fn check_size(&self, bytes: usize) -> Result<(), Fault> {
-        let max = self.limits.max_message_bytes.max(BIG_MESSAGE_BYTES as u32) as usize;
+        let max = (self.limits.max_message_bytes as usize).max(BIG_MESSAGE_BYTES);
         if bytes > max {
             let what = format!("an answer of more than {bytes} bytes; this end takes {max}");
             return Err(Fault::Limit(what.into()));

@@ -5,16 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpc_codec::preface::{self, NotOurs};
 use rpc_codec::{BIG_MESSAGE_BYTES, Credit, Frame, Goaway, Hello, Kind};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::Limits;
 use super::budget::Budget;
 use super::fault::{self, Fault};
 use super::inbound::Inbound;
 use super::keepalive::{Keepalive, Verdict};
 use super::outbound::Outbound;
 use super::outbox::Outbox;
-use super::Limits;
 use crate::transport::Io;
 
 /// How long a closing connection tries to have its last words heard.
@@ -63,6 +64,8 @@ pub(crate) struct Driver<R> {
     role: R,
     limits: Limits,
     begun: Instant,
+    /// This end's preface is on its way.
+    introduced: bool,
     greeted: bool,
     last_call: Instant,
     partial_since: Option<Instant>,
@@ -83,6 +86,7 @@ impl<R: Role> Driver<R> {
             outbox,
             role,
             begun: now,
+            introduced: !R::ANSWERS,
             greeted: false,
             last_call: now,
             partial_since: None,
@@ -216,9 +220,18 @@ impl<R: Role> Driver<R> {
         }
         let hello = decoded(Hello::decode(&frame.head), "HELLO")?;
         self.greeted = true;
+        self.introduce();
         self.outbox.set_checksum(hello.checksum);
         self.role.greeted(&hello)?;
         self.outbox.add_credit(hello.connection_credit)
+    }
+
+    /// Says the preface, before the first frame; a client has done so when it began.
+    fn introduce(&mut self) {
+        if !self.introduced {
+            self.introduced = true;
+            self.outbox.push_raw(&preface::encode(preface::VERSION));
+        }
     }
 
     fn empty_frame(&mut self, now: Instant) -> Result<(), Fault> {
@@ -289,10 +302,11 @@ impl<R: Role> Driver<R> {
     }
 
     async fn farewell(&mut self, fault: Fault) {
-        if let Fault::NotOurs(rpc_codec::preface::NotOurs::Http1) = fault {
+        if let Fault::NotOurs(NotOurs::Http1) = fault {
             self.outbox.push_raw(HTTP_ANSWER);
         }
         if let Some(code) = fault.goaway_code() {
+            self.introduce();
             let message = fault.to_string();
             self.outbox.push_goaway(&Goaway { last_call: self.role.last_call(), code, message });
         }

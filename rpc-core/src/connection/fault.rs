@@ -62,6 +62,17 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Whether it ended only because nobody needed it, and is to be made anew when somebody does.
+    pub(super) fn is_unneeded(&self) -> bool {
+        match self {
+            Self::Finished | Self::Idle => true,
+            Self::Goaway(goaway) => goaway.code == goaway::IDLE,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

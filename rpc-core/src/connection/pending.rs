@@ -67,13 +67,7 @@ pub(super) enum Piece {
 
 impl<T> Pending<T> {
     pub(super) fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            sequence: 0,
-            unanswered: 0,
-            earliest: None,
-        }
+        Self { slots: Vec::new(), free: Vec::new(), sequence: 0, unanswered: 0, earliest: None }
     }
 
     /// A new call. Ids increase in the order of these calls, and so must their frames.
@@ -199,7 +193,11 @@ impl<T> Pending<T> {
     }
 
     /// Ends the calls whose time is over; they are still open on the wire.
-    pub(super) fn expire(&mut self, now: Instant, end: impl Fn() -> T) -> Vec<(u64, Option<Waker>)> {
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        end: impl Fn() -> T,
+    ) -> Vec<(u64, Option<Waker>)> {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return Vec::new();
         }

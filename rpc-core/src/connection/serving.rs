@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rpc_codec::{
-    BIG_MESSAGE_BYTES, Cancel, Compression, Flags, Frame, Goaway, Hello, Kind, Metadata, ResponseHead,
-    preface,
+    BIG_MESSAGE_BYTES, Cancel, Compression, Flags, Frame, Goaway, Hello, Kind, Metadata,
+    ResponseHead,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -28,8 +28,8 @@ use super::outbox::Outbox;
 use super::{Limits, Returned};
 use crate::context::{Context, Peer};
 use crate::request::Response;
-use crate::status::{Code, Executed, Origin, Status};
 use crate::service::BoxFuture;
+use crate::status::{Code, Executed, Origin, Status};
 use crate::transport::Io;
 
 /// Smaller bodies are not worth compressing.
@@ -226,10 +226,10 @@ impl Serving {
             let what = format!("a request of more than {max} bytes");
             return Err(Fault::Limit(what.into()));
         }
-        if !frame.flags.contains(Flags::MORE) {
-            if let Some(Partial { head, body, credit }) = self.partial.remove(&frame.call) {
-                self.start(frame.call, &head, body.freeze(), Some(credit), now);
-            }
+        if !frame.flags.contains(Flags::MORE)
+            && let Some(Partial { head, body, credit }) = self.partial.remove(&frame.call)
+        {
+            self.start(frame.call, &head, body.freeze(), Some(credit), now);
         }
         Ok(())
     }
@@ -289,15 +289,14 @@ impl Role for Serving {
     const ANSWERS: bool = true;
 
     fn greeted(&mut self, hello: &Hello) -> Result<(), Fault> {
-        self.shared.outbox.push_raw(&preface::encode(preface::VERSION));
+        // Names are bounded by the builder that made them.
         let _ = self.shared.outbox.push_hello(&self.hello);
         self.peer.name = hello.peer_name.as_str().into();
         // The driver takes one HELLO only.
         let _ = self.shared.client.set(hello.clone());
-        self.accept.greet(hello).map_err(|message| Fault::Mismatch {
-            code: fault::goaway::WRONG_PEER,
-            message,
-        })?;
+        self.accept
+            .greet(hello)
+            .map_err(|message| Fault::Mismatch { code: fault::goaway::WRONG_PEER, message })?;
         if *self.phase.borrow() != Phase::Serving {
             self.drain(fault::goaway::DRAIN, "");
         }
@@ -436,15 +435,16 @@ impl Shared {
         if response.metadata.is_empty() {
             response.metadata = said;
         }
-        let bytes = response.body.len();
-        if bytes <= BIG_MESSAGE_BYTES || self.outbox.try_take_credit(bytes as u32) {
+        // `fit` saw to it that a big one is below four gigabytes.
+        let bytes = u32::try_from(response.body.len()).unwrap_or(u32::MAX);
+        if response.body.len() <= BIG_MESSAGE_BYTES || self.outbox.try_take_credit(bytes) {
             self.answer_response(call, &response, compression);
             return;
         }
         // Waits for the peer to take what it asked for. Ends with the connection at the latest.
         let shared = self.clone();
         tokio::spawn(async move {
-            if shared.outbox.take_credit(bytes as u32).await.is_ok() {
+            if shared.outbox.take_credit(bytes).await.is_ok() {
                 shared.answer_response(call, &response, compression);
             }
         });
@@ -532,7 +532,14 @@ struct Execution {
 impl Execution {
     fn new(shared: &Arc<Shared>, call: u64, credit: Option<Returned>, run: Run) -> Self {
         shared.in_flight.fetch_add(1, Ordering::AcqRel);
-        Self { shared: shared.clone(), call, run: Some(run), result: None, is_task: false, _credit: credit }
+        Self {
+            shared: shared.clone(),
+            call,
+            run: Some(run),
+            result: None,
+            is_task: false,
+            _credit: credit,
+        }
     }
 
     /// Polls the handler here; if it has to wait it becomes a task.
@@ -569,7 +576,7 @@ impl Future for Execution {
         let polled = catch_unwind(AssertUnwindSafe(|| run.future.as_mut().poll(cx)));
         this.result = Some(match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.map_err(Status::from_layer),
+            Ok(Poll::Ready(result)) => result.map_err(Status::said_by_layer),
             Err(_) => Err(Status::internal(format!("{} panicked", run.context.method()))),
         });
         Poll::Ready(())

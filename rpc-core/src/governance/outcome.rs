@@ -102,11 +102,7 @@ mod tests {
         ];
         for (code, outcome) in handler {
             assert_eq!(of(Origin::Handler, code), outcome, "{code} from a handler");
-            assert_eq!(
-                of(Origin::Transport, code),
-                TransportFailure,
-                "{code} from the connection"
-            );
+            assert_eq!(of(Origin::Transport, code), TransportFailure, "{code} from the connection");
         }
         for (origin, code, outcome) in [
             (Origin::Server, Code::ResourceExhausted, Overload),
@@ -140,6 +136,9 @@ mod tests {
         assert!(!Outcome::of_status(&lost).is_free_to_resend(&lost));
         assert!(Outcome::of_status(&unsent).is_free_to_resend(&unsent));
         let full = Status::refused(Code::ResourceExhausted, "full");
-        assert!(!Outcome::of_status(&full).is_free_to_resend(&full), "that is what budgets are for");
+        assert!(
+            !Outcome::of_status(&full).is_free_to_resend(&full),
+            "that is what budgets are for"
+        );
     }
 }

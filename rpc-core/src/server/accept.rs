@@ -32,7 +32,8 @@ pub(super) struct Config {
 /// Serves `listener` until it is ordered to end.
 pub(super) async fn serve(mut listener: Box<dyn Listen>, config: Config, mut orders: Orders) {
     let phase = watch::Sender::new(Phase::Serving);
-    let mut connections = Connections { config, phase, tasks: JoinSet::new(), peers: HashMap::new() };
+    let mut connections =
+        Connections { config, phase, tasks: JoinSet::new(), peers: HashMap::new() };
 
     connections.accept(&mut *listener, &mut orders, Order::Drain, None).await;
     let lame_until = Instant::now().checked_add(connections.config.lame_duck);

@@ -12,8 +12,8 @@ use rpc_codec::format::Formats;
 use crate::method::Method;
 use crate::reply::{Reply, decode_args};
 use crate::request::{Request, Response};
-use crate::status::{Code, Status};
 use crate::service::BoxFuture;
+use crate::status::{Code, Status};
 
 type Handler = dyn Fn(Request) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
 
@@ -66,6 +66,31 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
         self
     }
 
+    /// A one-way method: like [`Routes::unary`], but its answer has no body, so that a format need
+    /// not know how to write one.
+    #[must_use]
+    pub fn oneway<F, A, R, H, Fut>(mut self, method: &'static Method, handler: H) -> Self
+    where
+        F: Formats<A>,
+        A: Send + 'static,
+        R: Into<Result<(), Status>> + 'static,
+        H: Fn(Arc<S>, A) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        let implementation = self.implementation.clone();
+        let route = move |request: Request| -> BoxFuture<'static, Result<Response, Status>> {
+            let (implementation, handler) = (implementation.clone(), handler.clone());
+            Box::pin(async move {
+                let args = decode_args::<F, A>(request.body, &request.format, &request.decode)?;
+                let done: Result<(), Status> = handler(implementation, args).await.into();
+                done.map(|()| Response::default()).map_err(Status::said_by_handler)
+            })
+        };
+        self.service.formats = F::names();
+        self.service.routes.push((method, Box::new(route)));
+        self
+    }
+
     /// The list is complete.
     pub fn into_service(self) -> Service {
         self.service
@@ -106,10 +131,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    pub(crate) fn handle(
-        &self,
-        request: Request,
-    ) -> BoxFuture<'static, Result<Response, Status>> {
+    pub(crate) fn handle(&self, request: Request) -> BoxFuture<'static, Result<Response, Status>> {
         (self.handler)(request)
     }
 }

@@ -117,9 +117,10 @@ impl Network {
     /// Connections to `name` of which an end is still there.
     pub fn connections(&self, name: &str) -> usize {
         let state = self.lock();
-        state.hosts.get(name).map_or(0, |host| {
-            host.lines.iter().filter(|line| line.strong_count() > 0).count()
-        })
+        state
+            .hosts
+            .get(name)
+            .map_or(0, |host| host.lines.iter().filter(|line| line.strong_count() > 0).count())
     }
 
     fn each_line(&self, name: &str, change: impl Fn(&mut Pipe)) {
@@ -471,7 +472,10 @@ mod tests {
         let (mut near, mut far) = line(&network).await;
         network.cut("a");
         assert_eq!(near.reader.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-        assert_eq!(far.writer.write(b"x").await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(
+            far.writer.write(b"x").await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionReset
+        );
         drop((near, far));
         assert_eq!(network.connections("a"), 0);
     }

@@ -271,7 +271,14 @@ impl Raw {
         let _ = self.io.writer.write_all(bytes).await;
     }
 
-    pub async fn send(&mut self, kind: Kind, flags: Flags, call: u64, head: &dyn Head, body: &[u8]) {
+    pub async fn send(
+        &mut self,
+        kind: Kind,
+        flags: Flags,
+        call: u64,
+        head: &(dyn Head + Sync),
+        body: &[u8],
+    ) {
         let mut bytes = BytesMut::new();
         put_frame(&mut bytes, kind, flags, call, head, body, false).expect("a small head");
         self.write(&bytes).await;

@@ -93,8 +93,9 @@ fn route(trait_: &Ident, index: usize, method: &Method) -> TokenStream {
         Body::Argument => quote!(#args),
     };
     let service = Ident::new("service", Span::mixed_site());
+    let how = if method.rules.oneway { quote!(oneway) } else { quote!(unary) };
     quote! {
-        .unary::<__Formats, #body, #output, _, _>(
+        .#how::<__Formats, #body, #output, _, _>(
             &__METHODS[#index],
             |#service: ::std::sync::Arc<__S>, #args: #body| async move {
                 <__S as #trait_>::#ident(&*#service, #given).await

@@ -276,7 +276,7 @@ const _: () = {
                         <__S as Inventory>::price(&*service, args.sku, args.day).await
                     },
                 )
-                .unary::<
+                .oneway::<
                     __Formats,
                     __ViewedArgs,
                     Result<(), Status>,
