@@ -43,3 +43,13 @@ pub mod __private {
     pub use bytes::Bytes;
     pub use serde;
 }
+
+/// The README's programs, so that they go on compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// How it is built.
+#[cfg(doc)]
+#[doc = include_str!("../ARCHITECTURE.md")]
+pub mod architecture {}
