@@ -214,6 +214,8 @@ def take_frame(buffer, max_payload):
     if call >> 63:
         raise ProtocolError("a call id with its highest bit set")
     body_at = HEADER.size + head_length
+    if end - body_at > BIG_MESSAGE_BYTES:
+        raise ProtocolError(f"a piece of {end - body_at} bytes, expected at most {BIG_MESSAGE_BYTES}")
     return kind, flags, call, data[HEADER.size:body_at], data[body_at:end]
 
 
@@ -547,7 +549,8 @@ class Client:
         if call._pieces:
             body = bytes(call._pieces) + body
             self._give_credit(len(body))
-        call.metadata = dict(pairs(head, 6))
+        for key, value in pairs(head, 6):
+            call.metadata.setdefault(key, value)  # A key may come more than once; this client keeps the first.
         if not call.done():  # Else it was given up, and this is only the server's last word on it.
             call._outcome = self._outcome(head, body, call.metadata)
 

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import signal
 import socket
 import struct
@@ -74,6 +75,43 @@ def eventually(what, holds):
         if time.monotonic() > until:
             raise AssertionError(f"never came true: {what}")
         time.sleep(0.005)
+
+
+class AgainstThePage(unittest.TestCase):
+    """The dumps in docs/PROTOCOL.md, which a test in Rust holds equal to what the code sends."""
+
+    PAGE = (ROOT / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
+
+    def dumps(self):
+        for name, dump in re.findall(r"```hex ([\w-]+)\n(.*?)```", self.PAGE, re.DOTALL):
+            data = bytearray()
+            for line in dump.splitlines():
+                line = line.partition("#")[0]
+                byte, times, count = line.partition("*")
+                data += bytes.fromhex(byte) * (int(count) if times else 1)
+            yield name, data
+
+    def test_every_dump_can_be_read(self):
+        kinds = set()
+        for name, data in self.dumps():
+            if name == "preface":
+                self.assertEqual(bytes(data), rpc.MAGIC + b"\x01\0\0\0")
+                continue
+            while data:
+                with self.subTest(name):
+                    kind, flags, call, head, body = rpc.take_frame(data, rpc.FLOOR_FRAME_BYTES)
+                    rpc.decode(head)
+                    kinds.add(kind)
+        self.assertTrue(kinds >= set(range(rpc.HELLO, rpc.GOAWAY + 1)), kinds)
+
+    def test_this_client_writes_the_same_bytes(self):
+        dumps = dict(self.dumps())
+        head = rpc.encode([(1, "shop.Inventory/price"), (2, "json"), (4, 200_000)])
+        body = b'{"sku":"A-17"}'
+        self.assertEqual(rpc.frame(rpc.REQUEST, head, body, 1 << 20, rpc.END), dumps["request-json"])
+        self.assertEqual(rpc.frame(rpc.REQUEST, head, body, 1 << 20, rpc.END, checksum=True), dumps["request-checksum"])
+        self.assertEqual(rpc.frame(rpc.CANCEL, rpc.encode([(1, 1)]), call=7 << 20), dumps["cancel"])
+        self.assertEqual(rpc.frame(rpc.CREDIT, rpc.encode([(1, 40_000)])), dumps["credit"])
 
 
 class AgainstRust(unittest.TestCase):
@@ -491,6 +529,7 @@ class AgainstAScript(unittest.TestCase):
             ("highest bit", header(0, rpc.RESPONSE, 0, 0, 1 << 63)),
             ("a second HELLO", rpc.frame(rpc.HELLO)),
             ("a frame of kind 2", rpc.frame(rpc.REQUEST, call=5)),
+            ("a piece of 32769 bytes", rpc.frame(rpc.DATA, body=b"x" * 32_769, call=1, flags=rpc.MORE)),
             ("malformed", rpc.frame(rpc.GOAWAY, b"\x1a\x7f")),
             ("checksum is wrong", rpc.frame(rpc.PING, body=b"x" * 8, checksum=True)[:-1] + b"\0"),
         ]:
