@@ -277,6 +277,7 @@ async fn bad_calls_are_answered_and_the_connection_lives() {
     let echo = "test.Lab/echo";
     expect(&Garbage(vec![0xFF; 9]), b"", Code::InvalidArgument, "bad request head").await;
     expect(&NoHead, b"", Code::InvalidArgument, "a method path of 1 to 255 bytes").await;
+    expect(&Garbage(vec![0x0A, 1, 0xFF]), b"", Code::InvalidArgument, "is not UTF-8").await;
     expect(&head("x.Y/z", "json"), b"{}", Code::Unimplemented, "unknown service `x.Y`").await;
     expect(&head("test.Lab/z", "json"), b"{}", Code::Unimplemented, "unknown method `z`").await;
     expect(&head(echo, "yaml"), b"text: x", Code::Unimplemented, "unknown format `yaml`").await;
@@ -798,4 +799,83 @@ async fn a_client_dropped_in_the_middle_of_a_write_harms_nobody_else() {
     settle().await;
     assert_eq!(world.net.connections("a"), 1);
     bystander.finish().await;
+}
+
+/// A listener whose `accept` fails a while, as one does that has run out of descriptors.
+struct Failing {
+    inner: rpc_core::testing::MemoryListener,
+    failures: u32,
+}
+
+impl Listen for Failing {
+    fn accept(&mut self) -> rpc_core::BoxFuture<'_, std::io::Result<rpc_core::transport::Io>> {
+        match self.failures.checked_sub(1) {
+            Some(left) => {
+                self.failures = left;
+                Box::pin(async { Err(std::io::Error::other("too many open files")) })
+            }
+            None => self.inner.accept(),
+        }
+    }
+
+    fn address(&self) -> rpc_core::Address {
+        self.inner.address()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_fails_is_tried_again_without_haste() {
+    let net = Network::new();
+    let listener = Failing { inner: net.listen("a").unwrap(), failures: 9 };
+    let start = tokio::time::Instant::now();
+    let server = rpc_core::Server::builder()
+        .add(common::LabServer::new(common::Worker::default()))
+        .listen_on(listener)
+        .await
+        .unwrap();
+    let lab = common::client(&net, "mem://a").await;
+    let patient = lab.with_timeout(Duration::from_secs(60));
+    assert_eq!(patient.echo("x".into()).await.unwrap(), "x");
+    assert!(start.elapsed() > Duration::from_millis(300), "no busy loop: {:?}", start.elapsed());
+    // One that fails for ever does not keep the server from ending.
+    assert_eq!(server.drain().await.aborted, 0);
+}
+
+#[cfg(feature = "lz4")]
+mod compressed {
+    use super::*;
+    use rpc_codec::Compression;
+
+    #[tokio::test(start_paused = true)]
+    async fn big_texts_travel_small() {
+        let world = world().await;
+        let lab = world.client().await.with_compression(Compression::Lz4);
+        lab.ready().await.unwrap();
+        let text = "all work and no play ".repeat(100_000);
+        assert_eq!(lab.echo(text.clone()).await.unwrap(), text);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bomb_is_refused_and_the_connection_lives() {
+        let world = world().await;
+        let mut raw = world.raw().await.greet().await;
+        let mut head = RequestHead::new("test.Lab/echo");
+        head.format = "json";
+        head.compression = Compression::Lz4;
+        // Five megabytes of spaces in a frame of twenty kilobytes.
+        let bomb = Compression::Lz4.compress(&vec![b' '; 5 << 20]).unwrap();
+        assert!(bomb.len() < 32_768);
+        raw.send(Kind::REQUEST, Flags::END, 1 << 20, &head, &bomb).await;
+        let (_, code, message, _) = raw.response().await;
+        assert_eq!(code, Code::InvalidArgument);
+        assert!(message.contains("inflates to more than 4194304 bytes"), "{message}");
+
+        raw.send(Kind::REQUEST, Flags::END, 2 << 20, &head, b"garbage").await;
+        let (_, code, message, _) = raw.response().await;
+        assert_eq!(code, Code::InvalidArgument);
+        assert!(message.contains("could not be decompressed"), "{message}");
+
+        raw.send(Kind::PING, Flags::NONE, 0, &NoHead, b"12345678").await;
+        while raw.frame().await.expect("a PONG").kind != Kind::PONG {}
+    }
 }
