@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
-# Runs every test, and first sees to what they need: a Rust toolchain (rust-toolchain.toml names it) and Python 3.
+# Runs every test: those in Rust, those in the documentation, and the client in Python against a server in Rust.
+# Needs a Rust toolchain (rustup takes the one in rust-toolchain.toml) and Python 3.9 or newer.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if ! command -v cargo >/dev/null; then
-    echo "cargo is missing: install Rust with rustup, https://rustup.rs" >&2
-    exit 1
-fi
+fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
 
-# The Python client of the protocol is tested against a Rust server.
-if ! command -v python3 >/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get update -q && apt-get install -qy --no-install-recommends python3
-    else
-        echo "python3 is missing: install it with your system's packages (3.9 or newer, nothing else)" >&2
-        exit 1
-    fi
-fi
+command -v cargo >/dev/null || fail "cargo is missing; install Rust by https://rustup.rs"
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null ||
+    fail "$python is missing; install Python 3.9 or newer (Debian: apt-get install python3), or name one by PYTHON=.."
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+    fail "$("$python" --version) is too old; 3.9 or newer is needed; name another by PYTHON=.."
 
-cargo test --workspace --all-features --no-fail-fast
-cargo build --package examples --example rates_server
-target=$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-RATES_SERVER="$target/debug/examples/rates_server" python3 -m unittest discover --start-directory examples/python --verbose
+# The only step that needs a network.
+cargo fetch --locked
+
+cargo test --locked --offline --workspace --all-features --lib --bins --tests
+cargo test --locked --offline --workspace --all-features --doc
+
+cargo build --locked --offline --workspace --all-features --example rates_server
+# Asks cargo where the program is rather than guess: target directories can be set in several ways.
+target=$(cargo metadata --locked --offline --no-deps --format-version 1 |
+    "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+RATES_SERVER="$target/debug/examples/rates_server" "$python" examples/python/test_client.py
