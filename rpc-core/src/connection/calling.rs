@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::driver::{Driver, Role};
 use super::fault::{self, Fault};
 use super::outbox::Outbox;
-use super::pending::{Answered, Pending, Piece, join};
+use super::pending::{Answered, Pending, Piece};
 use super::{Limits, Returned};
 use crate::request::Request;
 use crate::status::{Code, Executed, Status};
@@ -313,7 +313,12 @@ impl Future for OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        if !self.done && self.shared.lock().abandon(self.id) {
+        if self.done {
+            return;
+        }
+        let abandoned = self.shared.lock().abandon(self.id);
+        self.shared.outbox.give_back(abandoned.dropped_bytes);
+        if abandoned.on_wire {
             self.shared.outbox.push_cancel(self.id, Code::Cancelled as u32);
         }
     }
@@ -428,13 +433,13 @@ impl Calling {
             return fault::protocol("a RESPONSE frame says that more follows");
         }
         let mut calls = shared.lock();
-        let pieces = calls.take_pieces(frame.call);
-        let mut credit = None;
-        if !pieces.is_empty() {
-            shared.outbox.receive(frame.body.len())?;
-            credit = Some(Returned::new(&shared.outbox, pieces.len() + frame.body.len()));
+        let (mut body, mut credit) = (frame.body, None);
+        if let Some(mut pieces) = calls.take_pieces(frame.call) {
+            shared.outbox.receive(body.len())?;
+            credit = Some(Returned::new(&shared.outbox, pieces.len() + body.len()));
+            pieces.extend_from_slice(&body);
+            body = pieces.freeze();
         }
-        let body = join(pieces, frame.body);
         shared.check_size(body.len())?;
         let answer = Answer { head: frame.head, body, _credit: credit };
         let answered = calls.answer(frame.call, Ok(answer));

@@ -302,7 +302,7 @@ impl<R: Role> Driver<R> {
     }
 
     async fn farewell(&mut self, fault: Fault) {
-        if let Fault::NotOurs(NotOurs::Http1) = fault {
+        if R::ANSWERS && matches!(fault, Fault::NotOurs(NotOurs::Http1)) {
             self.outbox.push_raw(HTTP_ANSWER);
         }
         if let Some(code) = fault.goaway_code() {

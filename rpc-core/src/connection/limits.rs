@@ -90,7 +90,7 @@ impl Limits {
         u64::from(self.connection_credit.max(self.max_message_bytes))
     }
 
-    pub(super) fn calls(&self) -> u32 {
+    pub(crate) fn calls(&self) -> u32 {
         self.max_calls.clamp(floor::MAX_CALLS, MAX_SLOTS)
     }
 

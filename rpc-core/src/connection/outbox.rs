@@ -138,14 +138,15 @@ impl Outbox {
 
     /// A message of a call. Returns where in the stream of bytes it begins.
     ///
-    /// For one above [`BIG_MESSAGE_BYTES`] the caller has taken credit before.
+    /// For one above [`BIG_MESSAGE_BYTES`] the caller has taken credit before; it goes back if the
+    /// head does not fit.
     pub(super) fn push_request<H: Head>(
         &self,
         call: u64,
         head: &H,
         body: &Bytes,
     ) -> Result<u64, HeadTooLarge> {
-        self.with(|queue| {
+        let pushed = self.with(|queue| {
             let start = queue.position();
             if body.len() <= BIG_MESSAGE_BYTES {
                 queue.push(Kind::REQUEST, Flags::END, call, head, body)?;
@@ -160,7 +161,8 @@ impl Outbox {
                 });
             }
             Ok(start)
-        })
+        });
+        self.untake_credit(pushed, body)
     }
 
     /// The answer to a call; see [`Outbox::push_request`] for big ones.
@@ -170,7 +172,7 @@ impl Outbox {
         head: &H,
         body: &Bytes,
     ) -> Result<(), HeadTooLarge> {
-        self.with(|queue| {
+        let pushed = self.with(|queue| {
             if body.len() <= BIG_MESSAGE_BYTES {
                 return queue.push(Kind::RESPONSE, Flags::END, call, head, body);
             }
@@ -186,7 +188,20 @@ impl Outbox {
                 last_head: encoded.freeze(),
             });
             Ok(())
-        })
+        });
+        self.untake_credit(pushed, body)
+    }
+
+    /// A message that was not queued after all leaves its credit to the next.
+    fn untake_credit<T>(
+        &self,
+        pushed: Result<T, HeadTooLarge>,
+        body: &Bytes,
+    ) -> Result<T, HeadTooLarge> {
+        if pushed.is_err() && body.len() > BIG_MESSAGE_BYTES {
+            self.credit.add_permits(body.len());
+        }
+        pushed
     }
 
     fn push<H: Head>(

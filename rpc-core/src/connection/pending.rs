@@ -7,7 +7,7 @@
 use std::mem;
 use std::task::{Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::time::Instant;
 
 /// An id is a sequence number, and the slot in the low bits.
@@ -35,6 +35,9 @@ struct Slot<T> {
     /// The server has yet to answer.
     on_wire: bool,
     owner: Owner<T>,
+    /// The answer comes in pieces, for which the server took credit.
+    is_big: bool,
+    /// The pieces there are.
     partial: BytesMut,
 }
 
@@ -54,6 +57,15 @@ pub(super) enum Answered {
     Late,
     /// There is no such call.
     Unknown,
+}
+
+/// What a caller that went away leaves.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Abandoned {
+    /// The server has yet to answer, and should be told.
+    pub(super) on_wire: bool,
+    /// Bytes of its answer that were there, for which the server wants its credit back.
+    pub(super) dropped_bytes: usize,
 }
 
 /// What became of a piece of an answer.
@@ -84,6 +96,7 @@ impl<T> Pending<T> {
             deadline,
             on_wire: true,
             owner: Owner::Waiting(None),
+            is_big: false,
             partial: BytesMut::new(),
         };
         self.unanswered += 1;
@@ -138,20 +151,24 @@ impl<T> Pending<T> {
         }
     }
 
-    /// The caller goes away. True if the server has yet to answer, and should be told.
-    pub(super) fn abandon(&mut self, id: u64) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
+    /// The caller goes away.
+    pub(super) fn abandon(&mut self, id: u64) -> Abandoned {
+        let Some(slot) = self.slot(id) else { return Abandoned::default() };
         slot.owner = Owner::Gone;
-        slot.partial = BytesMut::new();
-        let on_wire = slot.on_wire;
+        let abandoned =
+            Abandoned { on_wire: slot.on_wire, dropped_bytes: mem::take(&mut slot.partial).len() };
         self.release(id);
-        on_wire
+        abandoned
     }
 
     /// A piece of a big answer.
     pub(super) fn piece(&mut self, id: u64, body: &[u8]) -> Piece {
         match self.slot(id) {
-            Some(slot) if slot.on_wire && matches!(slot.owner, Owner::Waiting(_)) => {
+            Some(slot) if slot.on_wire => {
+                slot.is_big = true;
+                if !matches!(slot.owner, Owner::Waiting(_)) {
+                    return Piece::Unwanted;
+                }
                 slot.partial.extend_from_slice(body);
                 Piece::Kept(slot.partial.len())
             }
@@ -159,9 +176,9 @@ impl<T> Pending<T> {
         }
     }
 
-    /// The pieces that came before a big answer's last one.
-    pub(super) fn take_pieces(&mut self, id: u64) -> BytesMut {
-        self.slot(id).map(|slot| mem::take(&mut slot.partial)).unwrap_or_default()
+    /// The pieces that came before a big answer's last one; `None` if it is not big.
+    pub(super) fn take_pieces(&mut self, id: u64) -> Option<BytesMut> {
+        self.slot(id).filter(|slot| slot.is_big).map(|slot| mem::take(&mut slot.partial))
     }
 
     /// The server's answer, which is its last word on this call.
@@ -289,18 +306,10 @@ impl<T> Slot<T> {
             deadline: None,
             on_wire: false,
             owner: Owner::Gone,
+            is_big: false,
             partial: BytesMut::new(),
         }
     }
-}
-
-/// Puts the pieces of a big answer and its end together, without a copy where there was one piece.
-pub(super) fn join(mut pieces: BytesMut, last: Bytes) -> Bytes {
-    if pieces.is_empty() {
-        return last;
-    }
-    pieces.extend_from_slice(&last);
-    pieces.freeze()
 }
 
 #[cfg(test)]
@@ -329,7 +338,7 @@ mod tests {
     fn a_late_answer_never_meets_a_newer_call() {
         let mut pending = Pending::new();
         let old = pending.open(None);
-        assert!(pending.abandon(old), "the server is to be told");
+        assert!(pending.abandon(old).on_wire, "the server is to be told");
         let new = pending.open(None);
         assert_ne!(old & SLOT_MASK, new & SLOT_MASK, "the slot waits for the answer");
         assert!(matches!(pending.answer(old, 1), Answered::Late));
@@ -353,9 +362,23 @@ mod tests {
         assert_eq!(poll(&mut pending, soon), Poll::Ready(Some(0)));
         assert_eq!((pending.unanswered(), pending.taken()), (2, 2));
         assert!(matches!(pending.answer(soon, 1), Answered::Late));
-        assert!(pending.abandon(later));
+        assert!(pending.abandon(later).on_wire);
         assert!(matches!(pending.answer(later, 1), Answered::Late));
         assert_eq!((pending.unanswered(), pending.taken()), (0, 0));
+    }
+
+    #[test]
+    fn pieces_of_an_answer_that_nobody_wants_are_accounted_for() {
+        let mut pending = Pending::<u32>::new();
+        let id = pending.open(None);
+        assert!(pending.take_pieces(id).is_none(), "not big so far");
+        assert_eq!(pending.piece(id, b"abc"), Piece::Kept(3));
+        assert_eq!(pending.abandon(id), Abandoned { on_wire: true, dropped_bytes: 3 });
+        assert_eq!(pending.piece(id, b"def"), Piece::Unwanted);
+        // Its last piece is one of a big answer, though nothing of that was kept.
+        assert_eq!(pending.take_pieces(id), Some(BytesMut::new()));
+        assert!(matches!(pending.answer(id, 1), Answered::Late));
+        assert_eq!(pending.taken(), 0);
     }
 
     #[test]

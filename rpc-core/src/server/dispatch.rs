@@ -129,7 +129,7 @@ impl Dispatch {
     fn admit(&self, incoming: &Incoming<'_>) -> Result<Permit, Status> {
         let full = |what: String| Status::refused(Code::ResourceExhausted, what);
         let limits = incoming.limits;
-        if incoming.in_flight >= limits.max_calls as usize {
+        if incoming.in_flight >= limits.calls() as usize {
             return Err(full(format!(
                 "this connection has {} calls in flight, which is its limit",
                 incoming.in_flight

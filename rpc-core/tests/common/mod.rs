@@ -25,6 +25,8 @@ use tokio_util::codec::Decoder;
 pub trait Lab {
     async fn echo(&self, text: String) -> Result<String, Status>;
     async fn bytes(&self, bytes: Vec<u8>, answer: usize) -> Result<Vec<u8>, Status>;
+    /// A text of so many bytes.
+    async fn text(&self, answer: usize) -> Result<String, Status>;
     async fn typed(&self, wish: String) -> Result<u32, Error<LabError>>;
     async fn boom(&self) -> Result<(), Status>;
     /// Waits until the test lets it go.
@@ -122,6 +124,10 @@ impl Lab for Worker {
 
     async fn bytes(&self, bytes: Vec<u8>, answer: usize) -> Result<Vec<u8>, Status> {
         Ok(vec![bytes.first().copied().unwrap_or_default(); answer])
+    }
+
+    async fn text(&self, answer: usize) -> Result<String, Status> {
+        Ok("x".repeat(answer))
     }
 
     async fn typed(&self, wish: String) -> Result<u32, Error<LabError>> {
