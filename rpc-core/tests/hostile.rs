@@ -238,6 +238,28 @@ async fn a_wrong_checksum_is_noticed_and_a_right_one_taken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_checksums_gets_them() {
+    let world = world().await;
+    let mut raw = world.raw().await;
+    raw.write(&preface::encode(1)).await;
+    let careful = Hello { checksum: true, ..hello() };
+    raw.send(Kind::HELLO, Flags::NONE, 0, &careful, b"").await;
+    raw.expect_greeting().await;
+    raw.call("test.Lab/echo", r#"{"text":"x"}"#).await;
+    // Header, no head, three bytes of body, four of checksum.
+    let mut bytes = [0; 23];
+    raw.io.reader.read_exact(&mut bytes).await.unwrap();
+    assert_eq!((bytes[3], bytes[4], bytes[5]), (7, Kind::RESPONSE.0, 0x06), "{bytes:?}");
+
+    let limits = Limits { checksum: true, ..Limits::default() };
+    let connection = ServerLimits { connection: limits.clone(), ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(connection)).await;
+    let lab =
+        LabClient::builder().network(&world.net).limits(limits).connect("mem://a").await.unwrap();
+    assert_eq!(lab.echo("x".repeat(100_000)).await.unwrap().len(), 100_000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn duplicate_and_decreasing_call_ids_end_the_connection() {
     for second in [5 << 20, 4 << 20, 1] {
         let world = world().await;

@@ -54,8 +54,11 @@ pub struct Limits {
     pub max_deadline: Duration,
     /// How deep and how many the values in a message may be.
     pub decode: DecodeLimits,
-    /// How many times its compressed size a message may inflate to. Default 1,000.
+    /// How many times its compressed size a message may inflate to; judged above 1 MiB of output.
+    /// Default 1,000.
     pub max_compression_ratio: u32,
+    /// Asks the peer for a CRC32C on every frame, for links that TLS does not protect. Default off.
+    pub checksum: bool,
 }
 
 impl Default for Limits {
@@ -78,6 +81,7 @@ impl Default for Limits {
             max_deadline: Duration::from_secs(60 * 60),
             decode: DecodeLimits::default(),
             max_compression_ratio: 1000,
+            checksum: false,
         }
     }
 }
@@ -107,6 +111,7 @@ impl Limits {
             connection_credit: self.window_bytes(),
             stream_credit: floor::STREAM_CREDIT,
             max_calls: self.calls(),
+            checksum: self.checksum,
             compressions: rpc_codec::Compression::available()
                 .iter()
                 .map(|name| (*name).to_owned())
