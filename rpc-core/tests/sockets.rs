@@ -10,7 +10,7 @@ async fn check(address: &str) {
         Server::builder().add(LabServer::new(Worker::default())).listen(address).await.unwrap();
     let lab = LabClient::connect(&server.address().to_string()).await.unwrap();
     assert_eq!(lab.echo("hello".into()).await.unwrap(), "hello");
-    let calls: Vec<_> = (0..200)
+    let calls: Vec<_> = (0..40)
         .map(|n| {
             let lab = lab.clone();
             tokio::spawn(async move { lab.bytes(vec![n; 50_000], 60_000).await })

@@ -6,9 +6,11 @@
 //! [`calling`] completes calls that wait, [`serving`] starts handlers. The machines
 //! ([`pending`], [`keepalive`], [`budget`]) take `now` and own nothing.
 
+mod answering;
 mod budget;
 mod calling;
 mod driver;
+mod execution;
 mod fault;
 mod inbound;
 mod keepalive;
@@ -20,6 +22,7 @@ mod returned;
 mod serving;
 
 pub(crate) use calling::{Answer, Connection, State, start};
+pub(crate) use execution::{Permit, Run};
 pub use limits::Limits;
 pub(crate) use returned::Returned;
-pub(crate) use serving::{Accept, Accepted, Incoming, Permit, Phase, Run, Serving};
+pub(crate) use serving::{Accept, Accepted, Incoming, Phase, Serving};
