@@ -43,10 +43,12 @@ class RatesServer:
         self._reader.start()
         try:
             first = lines.get(timeout=PATIENCE)
-        except queue.Empty:
-            self.stop()
-            raise AssertionError("the server did not say where it listens") from None
-        self.address = first.strip().removeprefix("listening on ")
+            self.address = first.strip().removeprefix("listening on ")
+        except BaseException as error:
+            self.stop()  # Nobody else knows of the process yet.
+            if isinstance(error, queue.Empty):
+                raise AssertionError("the server did not say where it listens") from None
+            raise
 
     def client(self, **options):
         return rpc.Client.connect(self.address, service="bank.Rates", **options)
