@@ -18,6 +18,11 @@ use crate::status::{Code, Status};
 type Handler = dyn Fn(Request) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
 
 /// What can be added to a server: the generated `…Server` types.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be added to a server as it is",
+    label = "expected a generated server, such as `InventoryServer::new(..)` around it",
+    note = "`#[service]` on a trait `Inventory` makes `InventoryServer`, which offers an implementation"
+)]
 pub trait Serve {
     /// Its methods, each with its handler.
     fn into_service(self) -> Service;
