@@ -53,6 +53,9 @@ fn parse(whole: &str, scheme: &str, rest: &str) -> Result<Address, Status> {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
                 Ok(Address::Tcp(rest.to_owned()))
             }
+            Some((host, port)) if !host.is_empty() => {
+                refuse(format!("`{port}` is no port from 0 to 65535; expected `host:port`"))
+            }
             _ => refuse(format!("`{rest}` has no port; expected `host:port`")),
         },
         "unix" => Ok(Address::Unix(rest.into())),
@@ -110,7 +113,8 @@ mod tests {
             ("tcp://", "names no node"),
             ("tcp://a:1,,b:1", "names no node"),
             ("localhost", "`localhost` has no port"),
-            ("tcp://a:http", "expected `host:port`"),
+            ("tcp://a:http", "`http` is no port from 0 to 65535"),
+            ("tcp://a:99999", "`99999` is no port from 0 to 65535"),
             ("tcp://:7000", "expected `host:port`"),
             ("http://a:1", "unknown scheme `http`; known are tcp, unix, mem"),
         ] {

@@ -1,6 +1,9 @@
 //! For tests, a user's as well as this crate's: a network in memory with faults at a seed's
 //! command.
 //!
+//! Paused time is tokio's: it wants `tokio = { version = "1", features = ["test-util"] }` under
+//! `[dev-dependencies]`.
+//!
 //! Together with tokio's paused time (`#[tokio::test(start_paused = true)]`) a test of timeouts,
 //! lost servers or slow links runs in no time and always the same.
 //!

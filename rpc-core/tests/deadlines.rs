@@ -30,6 +30,7 @@ async fn a_call_ends_when_its_time_is_over() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!((status.origin(), status.executed()), (Origin::Client, Executed::Maybe));
     assert!(start.elapsed() < 60 * MS, "{:?}", start.elapsed());
+    assert_eq!(status.message(), "test.Lab/hold did not answer within 50ms (mem://a)");
     // A write must not die between debit and credit: the handler runs on, and holds its place.
     settle().await;
     assert_eq!((world.server.in_flight(), world.bench.dropped()), (1, 0));

@@ -36,7 +36,7 @@ use proc_macro::TokenStream;
 ///     #[rpc(oneway)]
 ///     async fn viewed(&self, sku: String) -> Result<(), Status>;
 ///
-///     /// Answered by servers that do not know it yet, too.
+///     /// For implementations that do not have it.
 ///     async fn currency(&self) -> Result<String, Status> {
 ///         Ok("EUR".into())
 ///     }
@@ -79,7 +79,11 @@ use proc_macro::TokenStream;
 /// Arguments are named and owned; they travel as a struct with those names, so one that is added
 /// later is an `Option` or carries `#[serde(default)]` (any `#[serde(..)]` of a field will do).
 /// Methods of a service that speaks `Protobuf` or `Raw` take exactly one argument, which is the body.
-/// A default body answers where an implementation has none, so that adding a method breaks nobody.
+/// A default body answers where an implementation has none, so that adding a method breaks no
+/// implementation when it is compiled anew. A server that was built before the method was added still
+/// answers *unimplemented*: upgrade servers before the clients that call it. A one-way call of it is
+/// lost there without a word, as every one-way call that fails on its way is: its `Ok` says only that
+/// it was queued to be sent.
 #[proc_macro_attribute]
 pub fn service(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::service(args.into(), item.into()).into()

@@ -141,8 +141,27 @@ async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, 
     if request.oneway {
         return connection.send(request, now).await.map(|()| Response::default());
     }
-    let answer = connection.call(request, now).await?;
+    let answer = connection.call(request, now).await;
+    let answer = answer.map_err(|status| at(status, node, request, now))?;
     read(&answer, node.limits())
+}
+
+/// The same status, which now says where: a connection does not know its node's name.
+fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
+    let address = node.address();
+    let message = match (status.origin(), status.code(), request.deadline) {
+        (Origin::Client, Code::DeadlineExceeded, Some(deadline))
+            if status.executed() == Executed::Maybe =>
+        {
+            let given = deadline.saturating_duration_since(now);
+            format!("{} did not answer within {given:?} ({address})", request.method)
+        }
+        (Origin::Client, Code::DeadlineExceeded, _) | (Origin::Transport, ..) => {
+            format!("{address}: {}", status.message())
+        }
+        _ => return status,
+    };
+    Status::new(status.code(), message).from(status.origin(), status.executed())
 }
 
 /// What an answer's bytes say.

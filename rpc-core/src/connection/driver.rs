@@ -275,7 +275,9 @@ impl<R: Role> Driver<R> {
         self.role.tick(now);
         let busy = self.role.is_busy();
         if over((!self.greeted).then_some(self.begun), limits.handshake_timeout) {
-            return Err(Fault::Silent("the peer did not say HELLO in time".into()));
+            return Err(Fault::Silent(
+                "the peer did not say HELLO in time: does it speak this protocol?".into(),
+            ));
         }
         if over(self.partial_since, limits.partial_frame_timeout) {
             return Err(Fault::Silent("a frame did not arrive whole in time".into()));
