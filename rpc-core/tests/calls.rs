@@ -257,3 +257,46 @@ async fn several_connections_to_a_node_share_the_calls() {
         call.await.unwrap().unwrap();
     }
 }
+
+/// A bug of its first version: the HELLO of such an end offered less credit than its largest
+/// message, which every peer refuses.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_takes_small_messages_only_can_still_be_talked_to() {
+    let small = Limits { max_message_bytes: 1_000, connection_credit: 1_000, ..Limits::default() };
+    let limits = ServerLimits { connection: small.clone(), ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(limits)).await;
+    let builder = LabClient::builder().network(&world.net).limits(small);
+    let lab = builder.connect("mem://a").await.unwrap();
+    lab.ready().await.unwrap();
+    assert_eq!(lab.echo("x".into()).await.unwrap(), "x");
+}
+
+/// A bug of its first version: it kept the facts of the call before.
+#[tokio::test(start_paused = true)]
+async fn a_report_of_a_call_that_was_never_sent_has_no_node() {
+    let world = world().await;
+    let report = CallReport::new();
+    let lab = world.client().await.with_report(&report);
+    lab.echo("x".into()).await.unwrap();
+    lab.with_timeout(Duration::ZERO).echo("x".into()).await.unwrap_err();
+    assert_eq!((report.node(), report.attempts()), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_oneway_call_that_can_not_be_sent_says_where() {
+    let world = world().await;
+    let lab = world.client().await;
+    lab.ready().await.unwrap();
+    world.net.stall("a");
+    // More than may wait, both in the outbox and in the batch that is being written.
+    let mut last = Ok(());
+    for _ in 0..2_000 {
+        last = lab.with_timeout(Duration::from_millis(5)).note("x".repeat(30_000)).await;
+        if last.is_err() {
+            break;
+        }
+    }
+    let status = last.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().starts_with("mem://a: the time was over"), "{status}");
+}

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use bytes::Bytes;
-use rpc_codec::{Compression, DecompressLimits, ResponseHead};
+use rpc_codec::ResponseHead;
 use tokio::time::Instant;
 
 use super::channel::Core;
@@ -31,8 +30,13 @@ pub(super) async fn call(core: &Arc<Core>, mut request: Request) -> Result<Respo
 
     let context = Context::current();
     inherit(&mut request, &context);
-    request.deadline = Some(deadline(&request, core, &context, now)?);
-    let result = attempts(core, request, now, &mut facts).await;
+    let result = match deadline(&request, core, &context, now) {
+        Ok(deadline) => {
+            request.deadline = Some(deadline);
+            attempts(core, request, now, &mut facts).await
+        }
+        Err(over) => Err(over),
+    };
 
     if let Some(report) = report {
         facts.elapsed = now.elapsed();
@@ -138,11 +142,12 @@ async fn attempt(
 /// Sends a request to a node, and reads what it answers.
 async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, Status> {
     let connection = node.connection(request.deadline).await?;
+    let said_where = |status| at(status, node, request, now);
     if request.oneway {
-        return connection.send(request, now).await.map(|()| Response::default());
+        connection.send(request, now).await.map_err(said_where)?;
+        return Ok(Response::default());
     }
-    let answer = connection.call(request, now).await;
-    let answer = answer.map_err(|status| at(status, node, request, now))?;
+    let answer = connection.call(request, now).await.map_err(said_where)?;
     read(&answer, node.limits())
 }
 
@@ -172,7 +177,8 @@ fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
     if head.code != Code::Ok && !head.typed {
         return Err(status(&head));
     }
-    let body = inflate(head.compression, &answer.body, limits)
+    let body = limits
+        .inflate(&answer.body, head.compression)
         .map_err(|error| garbled(format!("the answer could not be decompressed: {error}")))?;
     let app_error = head
         .typed
@@ -184,21 +190,6 @@ fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
         degraded: head.degraded,
         load: head.load,
     })
-}
-
-fn inflate(
-    compression: Compression,
-    body: &Bytes,
-    limits: &Limits,
-) -> Result<Bytes, rpc_codec::CompressionError> {
-    if compression == Compression::None {
-        return Ok(body.clone());
-    }
-    let limits = DecompressLimits {
-        max_bytes: limits.max_message_bytes as usize,
-        max_ratio: limits.max_compression_ratio,
-    };
-    compression.decompress(body, &limits)
 }
 
 fn status(head: &ResponseHead<'_>) -> Status {

@@ -12,13 +12,11 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::compressed::deflate;
 use super::outbox::Outbox;
 use crate::context::Context;
 use crate::request::Response;
 use crate::status::{Executed, Origin, Status};
-
-/// Smaller bodies are not worth compressing.
-const COMPRESS_BYTES: usize = 1024;
 
 /// What the connection's task and its handlers share.
 pub(super) struct Served {
@@ -129,13 +127,10 @@ impl Served {
         mut response: Response,
         asked: Compression,
     ) -> Result<(Response, Compression), Status> {
-        let mut used = Compression::None;
-        if asked != Compression::None && response.body.len() >= COMPRESS_BYTES {
-            response.body = asked.compress(&response.body).map_err(|error| {
-                Status::internal(error.to_string()).from(Origin::Server, Executed::Yes)
-            })?;
-            used = asked;
-        }
+        let (body, used) = deflate(response.body, asked).map_err(|error| {
+            Status::internal(error.to_string()).from(Origin::Server, Executed::Yes)
+        })?;
+        response.body = body;
         let max = self.client.get().map_or(0, |client| client.max_message_bytes);
         let bytes = response.body.len();
         let fits = u32::try_from(bytes).is_ok_and(|bytes| u64::from(bytes) <= max);

@@ -13,6 +13,7 @@ use rpc_codec::{
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::compressed::deflate;
 use super::driver::{Driver, Role};
 use super::fault::{self, Fault};
 use super::outbox::Outbox;
@@ -21,9 +22,6 @@ use super::{Limits, Returned};
 use crate::request::Request;
 use crate::status::{Code, Executed, Status};
 use crate::transport::Io;
-
-/// Smaller bodies are not worth compressing.
-const COMPRESS_BYTES: usize = 1024;
 
 /// A handle on a connection that calls. The connection ends once all of them are dropped and the
 /// calls in flight are done.
@@ -163,17 +161,9 @@ impl Connection {
 impl Shared {
     /// The body as it travels, with credit taken for it if it is big.
     async fn prepare(&self, request: &Request) -> Result<(Bytes, Compression), Status> {
-        let (mut body, mut compression) = (request.body.clone(), Compression::None);
-        if request.compression != Compression::None
-            && body.len() >= COMPRESS_BYTES
-            && self.peer_takes(request.compression)
-        {
-            body = request
-                .compression
-                .compress(&body)
-                .map_err(|error| Status::local(Code::Internal, error.to_string()))?;
-            compression = request.compression;
-        }
+        let wanted = Some(request.compression).filter(|wanted| self.peer_takes(*wanted));
+        let (body, compression) = deflate(request.body.clone(), wanted.unwrap_or_default())
+            .map_err(|error| Status::local(Code::Internal, error.to_string()))?;
         if body.len() > BIG_MESSAGE_BYTES {
             self.await_credit(&body, request.deadline).await?;
         }
@@ -443,16 +433,12 @@ impl Calling {
         shared.check_size(body.len())?;
         let answer = Answer { head: frame.head, body, _credit: credit };
         let answered = calls.answer(frame.call, Ok(answer));
-        let unwanted = calls.unanswered() == 0;
         drop(calls);
         if !matches!(answered, Answered::Unknown) {
             shared.slots.add_permits(1);
         }
         if let Answered::Delivered(Some(waker)) = answered {
             waker.wake();
-        }
-        if unwanted && shared.unwanted.load(Ordering::Acquire) {
-            shared.signal.notify_one();
         }
         Ok(())
     }
@@ -473,7 +459,7 @@ impl Calling {
 
 impl Shared {
     fn check_size(&self, bytes: usize) -> Result<(), Fault> {
-        let max = (self.limits.max_message_bytes as usize).max(BIG_MESSAGE_BYTES);
+        let max = self.limits.message_bytes() as usize;
         if bytes > max {
             let what = format!("an answer of more than {bytes} bytes; this end takes {max}");
             return Err(Fault::Limit(what.into()));

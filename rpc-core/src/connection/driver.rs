@@ -252,40 +252,44 @@ impl<R: Role> Driver<R> {
     }
 
     fn due(&self) -> Option<Instant> {
+        let [hello, frame, write] = self.patience().map(|(until, _)| until);
+        let role = self.role.earliest_deadline();
+        let keepalive = self.keepalive.due(self.role.is_busy());
+        [role, keepalive, self.idle_at(), hello, frame, write].into_iter().flatten().min()
+    }
+
+    /// How long the peer has for what it is about, and what is wrong with one that takes longer.
+    fn patience(&self) -> [(Option<Instant>, &'static str); 3] {
         let limits = &self.limits;
-        let after = |since: Option<Instant>, time: Duration| since?.checked_add(time);
+        let until = |since: Option<Instant>, time: Duration| since?.checked_add(time);
         [
-            self.role.earliest_deadline(),
-            self.keepalive.due(self.role.is_busy()),
-            after((!self.greeted).then_some(self.begun), limits.handshake_timeout),
-            after(self.partial_since, limits.partial_frame_timeout),
-            after(self.outbound.stalled_since(), limits.write_stall_timeout),
-            after(Some(self.last_call), limits.idle_timeout),
+            (
+                until((!self.greeted).then_some(self.begun), limits.handshake_timeout),
+                "the peer did not say HELLO in time: does it speak this protocol?",
+            ),
+            (
+                until(self.partial_since, limits.partial_frame_timeout),
+                "a frame did not arrive whole in time",
+            ),
+            (
+                until(self.outbound.stalled_since(), limits.write_stall_timeout),
+                "the peer does not read",
+            ),
         ]
-        .into_iter()
-        .flatten()
-        .min()
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        self.last_call.checked_add(self.limits.idle_timeout)
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), Fault> {
-        let limits = &self.limits;
-        let over = |since: Option<Instant>, time: Duration| {
-            since.and_then(|since| since.checked_add(time)).is_some_and(|due| now >= due)
-        };
+        let over = |until: Option<Instant>| until.is_some_and(|until| now >= until);
         self.role.tick(now);
         let busy = self.role.is_busy();
-        if over((!self.greeted).then_some(self.begun), limits.handshake_timeout) {
-            return Err(Fault::Silent(
-                "the peer did not say HELLO in time: does it speak this protocol?".into(),
-            ));
+        if let Some((_, what)) = self.patience().into_iter().find(|(until, _)| over(*until)) {
+            return Err(Fault::Silent(what.into()));
         }
-        if over(self.partial_since, limits.partial_frame_timeout) {
-            return Err(Fault::Silent("a frame did not arrive whole in time".into()));
-        }
-        if over(self.outbound.stalled_since(), limits.write_stall_timeout) {
-            return Err(Fault::Silent("the peer does not read".into()));
-        }
-        if over(Some(self.last_call), limits.idle_timeout) {
+        if over(self.idle_at()) {
             if !busy {
                 return Err(Fault::Idle);
             }

@@ -60,9 +60,7 @@ impl Fault {
             Self::Idle => Some(goaway::IDLE),
         }
     }
-}
 
-impl Fault {
     /// Whether it ended only because nobody needed it, and is to be made anew when somebody does.
     pub(super) fn is_unneeded(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rpc_codec::format::DecodeLimits;
-use rpc_codec::{BIG_MESSAGE_BYTES, Hello, floor};
+use rpc_codec::{Hello, floor};
 
 /// The bounds of one connection, all on by default and the same for both roles.
 ///
@@ -18,7 +18,8 @@ pub struct Limits {
     /// Largest frame payload taken, in bytes. At least 65,536, which is also what it takes to carry
     /// any message: bigger ones travel in pieces. Default 65,536.
     pub max_frame_bytes: u32,
-    /// Largest message taken, in bytes, before and after decompression. Default 4 MiB.
+    /// Largest message taken, in bytes, before and after decompression; one of up to 32 KiB is
+    /// always taken if it is not compressed. Default 4 MiB.
     pub max_message_bytes: u32,
     /// Bytes of big messages (over 32 KiB) the peer may have under way to this end at a time, from
     /// the first byte until their call is done with them; raised to `max_message_bytes` if less.
@@ -27,7 +28,8 @@ pub struct Limits {
     /// Calls the peer may have in flight here. At least 32. Default 1,024.
     pub max_calls: u32,
     /// Bytes that may wait to be written. Above it a server refuses new calls and a client's
-    /// one-way calls wait; at twice as much the connection ends. Default 16 MiB.
+    /// one-way calls wait; at twice as much the connection ends. The batch that is being written is
+    /// not counted, and is at most as large again. Default 16 MiB.
     pub max_queued_bytes: usize,
     /// Longest time from the connection's begin to the peer's HELLO. Default 10 s.
     pub handshake_timeout: Duration,
@@ -86,12 +88,21 @@ impl Default for Limits {
     }
 }
 
+/// Messages up to this need no credit, so that no end can offer to take less.
+const BIG_MESSAGE_BYTES: u32 = 32_768;
+const _: () = assert!(BIG_MESSAGE_BYTES as usize == rpc_codec::BIG_MESSAGE_BYTES);
+
 /// Call ids carry their slot in 20 bits, of which the last value is kept for one-way calls.
 pub(super) const MAX_SLOTS: u32 = (1 << 20) - 1;
 
 impl Limits {
+    /// What the settings come to: a HELLO that offers less than the floors is refused.
+    pub(super) fn message_bytes(&self) -> u32 {
+        self.max_message_bytes.max(BIG_MESSAGE_BYTES)
+    }
+
     pub(super) fn window_bytes(&self) -> u64 {
-        u64::from(self.connection_credit.max(self.max_message_bytes))
+        u64::from(self.connection_credit.max(self.message_bytes()))
     }
 
     pub(crate) fn calls(&self) -> u32 {
@@ -107,7 +118,7 @@ impl Limits {
         Hello {
             version: u32::from(rpc_codec::preface::VERSION),
             max_frame_bytes: self.frame_bytes(),
-            max_message_bytes: u64::from(self.max_message_bytes).max(BIG_MESSAGE_BYTES as u64),
+            max_message_bytes: u64::from(self.message_bytes()),
             connection_credit: self.window_bytes(),
             stream_credit: floor::STREAM_CREDIT,
             max_calls: self.calls(),

@@ -9,6 +9,7 @@
 mod answering;
 mod budget;
 mod calling;
+mod compressed;
 mod driver;
 mod execution;
 mod fault;

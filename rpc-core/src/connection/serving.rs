@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rpc_codec::{BIG_MESSAGE_BYTES, Cancel, Flags, Frame, Goaway, Hello, Kind, Metadata};
+use rpc_codec::{Cancel, Flags, Frame, Goaway, Hello, Kind, Metadata};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -160,8 +160,8 @@ impl Serving {
         };
         partial.body.extend_from_slice(&frame.body);
         partial.credit.add(frame.body.len());
-        let max = self.shared.limits.max_message_bytes as usize;
-        if partial.body.len() > max.max(BIG_MESSAGE_BYTES) {
+        let max = self.shared.limits.message_bytes();
+        if partial.body.len() > max as usize {
             let what = format!("a request of more than {max} bytes");
             return Err(Fault::Limit(what.into()));
         }

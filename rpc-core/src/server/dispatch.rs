@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use rpc_codec::{Compression, DecompressLimits, Hello, RequestHead};
+use rpc_codec::{Hello, RequestHead};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -94,21 +93,45 @@ impl Accept for Dispatch {
                 return Accepted::Refused { status, oneway: false };
             }
         };
-        match self.run(&head, &incoming) {
+        let oneway = head.oneway;
+        match self.run(head, &incoming) {
             Ok(run) => Accepted::Run(run),
-            Err(status) => Accepted::Refused { status, oneway: head.oneway },
+            Err(status) => Accepted::Refused { status, oneway },
         }
     }
 }
 
 impl Dispatch {
-    fn run(&self, head: &RequestHead<'_>, incoming: &Incoming<'_>) -> Result<Run, Status> {
-        let deadline = deadline(head, incoming)?;
+    fn run(&self, head: RequestHead<'_>, incoming: &Incoming<'_>) -> Result<Run, Status> {
+        let deadline = deadline(&head, incoming)?;
         let permit = self.admit(incoming)?;
+        let limits = incoming.limits;
+        let body = limits.inflate(&incoming.body, head.compression).map_err(|error| {
+            let what = format!("the arguments could not be decompressed: {error}");
+            Status::refused(Code::InvalidArgument, what)
+        })?;
         let route = self.router.find(head.method);
-        let body = inflate(head.compression, incoming)?;
-        let context = context(head, route, deadline, incoming);
-        let request = request(head, route, deadline, body, incoming);
+        let mut request =
+            Request::new(Self::method(route, head.method), self.format(head.format), body);
+        request.metadata = head.metadata.into_owned();
+        request.deadline = deadline;
+        request.priority = Some(head.priority);
+        request.oneway = head.oneway;
+        request.attempt = head.attempt;
+        request.retried_upstream = head.retried_upstream;
+        request.decode = limits.decode.clone();
+        let context = Context::new(Call {
+            method: request.method.clone(),
+            deadline,
+            metadata: request.metadata.clone(),
+            peer: incoming.peer.clone(),
+            priority: head.priority,
+            attempt: head.attempt,
+            retried_upstream: head.retried_upstream,
+            trace_parent: head.trace_parent.to_owned(),
+            trace_state: head.trace_state.to_owned(),
+            ..Call::default()
+        });
         let handler = match (&self.layered, route) {
             (Some(layered), _) => layered.handle(request),
             (None, Some(route)) => route.handle(request),
@@ -123,6 +146,19 @@ impl Dispatch {
             compression: head.compression,
             permit,
         })
+    }
+
+    /// The method's name, without a copy if it is one of ours.
+    fn method(route: Option<&Route>, path: &str) -> Cow<'static, str> {
+        route.map_or_else(|| Cow::Owned(path.to_owned()), |route| route.method.path().into())
+    }
+
+    /// The format's name, without a copy if it is one of ours.
+    fn format(&self, name: &str) -> Cow<'static, str> {
+        match self.router.formats().iter().find(|known| **known == name) {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(name.to_owned()),
+        }
     }
 
     /// Whether there is room for one call more.
@@ -159,73 +195,4 @@ fn deadline(head: &RequestHead<'_>, incoming: &Incoming<'_>) -> Result<Option<In
         None => max,
     };
     Ok(incoming.now.checked_add(left))
-}
-
-fn inflate(compression: Compression, incoming: &Incoming<'_>) -> Result<Bytes, Status> {
-    if compression == Compression::None {
-        return Ok(incoming.body.clone());
-    }
-    let limits = DecompressLimits {
-        max_bytes: incoming.limits.max_message_bytes as usize,
-        max_ratio: incoming.limits.max_compression_ratio,
-    };
-    compression.decompress(&incoming.body, &limits).map_err(|error| {
-        let what = format!("the arguments could not be decompressed: {error}");
-        Status::refused(Code::InvalidArgument, what)
-    })
-}
-
-/// The method's name without a copy, if it is one of ours.
-fn method(head: &RequestHead<'_>, route: Option<&Route>) -> Cow<'static, str> {
-    match route {
-        Some(route) => Cow::Borrowed(route.method.path()),
-        None => Cow::Owned(head.method.to_owned()),
-    }
-}
-
-fn context(
-    head: &RequestHead<'_>,
-    route: Option<&Route>,
-    deadline: Option<Instant>,
-    incoming: &Incoming<'_>,
-) -> Context {
-    Context::new(Call {
-        method: method(head, route),
-        deadline,
-        metadata: head.metadata.as_ref().clone(),
-        peer: incoming.peer.clone(),
-        priority: head.priority,
-        attempt: head.attempt,
-        retried_upstream: head.retried_upstream,
-        trace_parent: head.trace_parent.to_owned(),
-        trace_state: head.trace_state.to_owned(),
-        ..Call::default()
-    })
-}
-
-fn request(
-    head: &RequestHead<'_>,
-    route: Option<&Route>,
-    deadline: Option<Instant>,
-    body: Bytes,
-    incoming: &Incoming<'_>,
-) -> Request {
-    let mut request = Request::new(method(head, route), known_format(head.format), body);
-    request.metadata = head.metadata.as_ref().clone();
-    request.deadline = deadline;
-    request.priority = Some(head.priority);
-    request.oneway = head.oneway;
-    request.attempt = head.attempt;
-    request.retried_upstream = head.retried_upstream;
-    request.decode = incoming.limits.decode.clone();
-    request
-}
-
-/// The format's name without a copy, if it is one of the usual ones.
-fn known_format(name: &str) -> Cow<'static, str> {
-    const USUAL: [&str; 6] = ["msgpack", "json", "protobuf", "cbor", "postcard", "raw"];
-    match USUAL.into_iter().find(|usual| *usual == name) {
-        Some(usual) => Cow::Borrowed(usual),
-        None => Cow::Owned(name.to_owned()),
-    }
 }

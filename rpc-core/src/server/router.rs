@@ -50,7 +50,7 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
     /// A method: decodes its arguments in the format of the request, runs `handler`, and encodes
     /// what it returns in that same format.
     #[must_use]
-    pub fn unary<F, A, R, H, Fut>(mut self, method: &'static Method, handler: H) -> Self
+    pub fn unary<F, A, R, H, Fut>(self, method: &'static Method, handler: H) -> Self
     where
         F: Formats<A>,
         A: Send + 'static,
@@ -58,27 +58,36 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
         H: Fn(Arc<S>, A) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
     {
-        let implementation = self.implementation.clone();
-        let route = move |request: Request| -> BoxFuture<'static, Result<Response, Status>> {
-            let (implementation, handler) = (implementation.clone(), handler.clone());
-            Box::pin(async move {
-                let args = decode_args::<F, A>(request.body, &request.format, &request.decode)?;
-                handler(implementation, args).await.encode(&request.format)
-            })
-        };
-        self.service.formats = F::names();
-        self.service.routes.push((method, Box::new(route)));
-        self
+        self.route::<F, A, R, H, Fut>(method, handler, R::encode)
     }
 
     /// A one-way method: like [`Routes::unary`], but its answer has no body, so that a format need
     /// not know how to write one.
     #[must_use]
-    pub fn oneway<F, A, R, H, Fut>(mut self, method: &'static Method, handler: H) -> Self
+    pub fn oneway<F, A, R, H, Fut>(self, method: &'static Method, handler: H) -> Self
     where
         F: Formats<A>,
         A: Send + 'static,
         R: Into<Result<(), Status>> + 'static,
+        H: Fn(Arc<S>, A) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        self.route::<F, A, R, H, Fut>(method, handler, |returned, _| {
+            returned.into().map(|()| Response::default()).map_err(Status::said_by_handler)
+        })
+    }
+
+    /// A method whose handler's `R` goes out as `answer` makes it, given the format's name.
+    fn route<F, A, R, H, Fut>(
+        mut self,
+        method: &'static Method,
+        handler: H,
+        answer: fn(R, &str) -> Result<Response, Status>,
+    ) -> Self
+    where
+        F: Formats<A>,
+        A: Send + 'static,
+        R: 'static,
         H: Fn(Arc<S>, A) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
     {
@@ -87,8 +96,7 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
             let (implementation, handler) = (implementation.clone(), handler.clone());
             Box::pin(async move {
                 let args = decode_args::<F, A>(request.body, &request.format, &request.decode)?;
-                let done: Result<(), Status> = handler(implementation, args).await.into();
-                done.map(|()| Response::default()).map_err(Status::said_by_handler)
+                answer(handler(implementation, args).await, &request.format)
             })
         };
         self.service.formats = F::names();
