@@ -346,25 +346,12 @@ fn verify(header: &[u8; HEADER_LEN], payload: &mut Bytes) -> Result<(), FrameErr
     if expected == found { Ok(()) } else { Err(FrameError::Checksum { expected, found }) }
 }
 
-/// A head that is encoded already.
-struct Encoded<'a>(&'a [u8]);
-
-impl Head for Encoded<'_> {
-    fn encoded_len_hint(&self) -> usize {
-        self.0.len()
-    }
-
-    fn encode(&self, dst: &mut BytesMut) {
-        dst.put_slice(self.0);
-    }
-}
-
 impl Encoder<Frame> for FrameCodec {
     type Error = FrameError;
 
     fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), FrameError> {
         let Frame { kind, flags, call, head, body } = frame;
-        put_frame(dst, kind, flags, call, &Encoded(&head), &body, self.checksum).map_err(|error| {
+        put_frame(dst, kind, flags, call, &head[..], &body, self.checksum).map_err(|error| {
             FrameError::Io(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
         })
     }

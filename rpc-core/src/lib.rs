@@ -29,7 +29,7 @@ pub use rpc_codec::format::{self, DecodeLimits, Format, FormatError};
 pub use rpc_codec::{Compression, Load, Metadata, MetadataError, Priority};
 pub use rpc_macros::service;
 pub use server::{Server, ServerHandle, ServerLimits};
-pub use service::{BoxFuture, BoxService};
+pub use service::{BoxFuture, BoxService, CallLayer};
 pub use status::{AppError, Code, Detail, Error, Executed, Origin, Status};
 
 /// What expansions of `#[service]` name; not for anyone else.

@@ -83,18 +83,32 @@ where
     }
 }
 
+/// A tower layer that fits around calls: every [`tower_layer::Layer`] whose service takes a
+/// [`Request`], answers a [`Response`] and fails with a [`Status`]. One that fails with another error
+/// (tower's own timeout does) needs a `map_err` around it.
+pub trait CallLayer: Send + 'static {
+    /// The layer's service around `inner`.
+    fn around(self, inner: BoxService) -> BoxService;
+}
+
+impl<L> CallLayer for L
+where
+    L: tower_layer::Layer<BoxService> + Send + 'static,
+    L::Service: Service<Request, Response = Response, Error = Status> + Clone + Send + 'static,
+    <L::Service as Service<Request>>::Future: Send,
+{
+    fn around(self, inner: BoxService) -> BoxService {
+        BoxService::new(self.layer(inner))
+    }
+}
+
 /// A stack of layers to be put around a service once it is there; the first added is outermost.
 #[derive(Default)]
 pub(crate) struct Layers(Vec<Box<dyn FnOnce(BoxService) -> BoxService + Send>>);
 
 impl Layers {
-    pub(crate) fn push<L>(&mut self, layer: L)
-    where
-        L: tower_layer::Layer<BoxService> + Send + 'static,
-        L::Service: Service<Request, Response = Response, Error = Status> + Clone + Send + 'static,
-        <L::Service as Service<Request>>::Future: Send,
-    {
-        self.0.push(Box::new(move |inner| BoxService::new(layer.layer(inner))));
+    pub(crate) fn push(&mut self, layer: impl CallLayer) {
+        self.0.push(Box::new(move |inner| layer.around(inner)));
     }
 
     /// `inner` inside all layers; `None` without any, so that a call pays for no box.

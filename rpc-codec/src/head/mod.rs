@@ -38,6 +38,17 @@ impl Head for NoHead {
     fn encode(&self, _: &mut BytesMut) {}
 }
 
+/// A head that is encoded already.
+impl Head for [u8] {
+    fn encoded_len_hint(&self) -> usize {
+        self.len()
+    }
+
+    fn encode(&self, dst: &mut BytesMut) {
+        dst.extend_from_slice(self);
+    }
+}
+
 impl Compression {
     /// The one a head names; an unknown one fails the call, whose body can't be read.
     fn from_field(field: &Field<'_>) -> Result<Self, HeadError> {

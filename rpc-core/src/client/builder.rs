@@ -10,14 +10,10 @@ use super::Channel;
 use super::channel::Config;
 use super::stub::{Client, Stub};
 use crate::address::Address;
-use crate::connection::Limits;
-use crate::request::{Request, Response};
-use crate::service::{BoxService, Layers};
-use crate::status::{Code, Status};
+use crate::connection::{Limits, check_name};
+use crate::service::{CallLayer, Layers};
+use crate::status::Status;
 use crate::transport::{Connect, Network, Sockets};
-
-/// Names travel in the HELLO, which has to stay small.
-const MAX_NAME_BYTES: usize = 128;
 
 /// Builds a [`Channel`].
 pub struct ChannelBuilder {
@@ -59,10 +55,7 @@ impl ChannelBuilder {
     /// # Cancel safety
     /// It is ready at once.
     pub async fn connect(self, address: &str) -> Result<Channel, Status> {
-        if self.config.name.len() > MAX_NAME_BYTES {
-            let long = format!("a client's name has at most {MAX_NAME_BYTES} bytes");
-            return Err(Status::local(Code::InvalidArgument, long));
-        }
+        check_name("client", &self.config.name)?;
         let addresses = Address::parse_list(address)?;
         Ok(Channel::new(self.config, addresses, self.call_layers, self.attempt_layers))
     }
@@ -129,30 +122,14 @@ macro_rules! settings {
         /// Puts a tower layer around each call: it sees a call once, however often that is
         /// attempted. The first one added is the outermost.
         #[must_use]
-        pub fn layer<L>(mut self, layer: L) -> Self
-        where
-            L: tower_layer::Layer<BoxService> + Send + 'static,
-            L::Service: tower_service::Service<Request, Response = Response, Error = Status>
-                + Clone
-                + Send
-                + 'static,
-            <L::Service as tower_service::Service<Request>>::Future: Send,
-        {
+        pub fn layer(mut self, layer: impl CallLayer) -> Self {
             self.parts().call_layers.push(layer);
             self
         }
 
         /// Puts a tower layer around each attempt of a call, when its node is chosen.
         #[must_use]
-        pub fn attempt_layer<L>(mut self, layer: L) -> Self
-        where
-            L: tower_layer::Layer<BoxService> + Send + 'static,
-            L::Service: tower_service::Service<Request, Response = Response, Error = Status>
-                + Clone
-                + Send
-                + 'static,
-            <L::Service as tower_service::Service<Request>>::Future: Send,
-        {
+        pub fn attempt_layer(mut self, layer: impl CallLayer) -> Self {
             self.parts().attempt_layers.push(layer);
             self
         }

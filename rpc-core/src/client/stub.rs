@@ -14,7 +14,7 @@ use super::options::CallOptions;
 use crate::method::Method;
 use crate::reply::{Reply, encode_args};
 use crate::report::CallReport;
-use crate::request::Request;
+use crate::request::{Request, Response};
 use crate::status::{Code, Status};
 
 /// A channel, and what its owner says about every call. Cheap to clone.
@@ -87,6 +87,28 @@ impl Stub {
         self
     }
 
+    /// Calls `method`; returns the format's name and the answer.
+    async fn call<F, A>(
+        &self,
+        method: &'static Method,
+        args: A,
+    ) -> (Cow<'static, str>, Result<Response, Status>)
+    where
+        F: Formats<A>,
+    {
+        let request = self.request::<F, A>(method, &args);
+        // They are encoded now, and may be large.
+        drop(args);
+        match request {
+            Ok(request) => {
+                let format = request.format.clone();
+                let report = self.options.report.as_ref();
+                (format, self.channel.call_reported(request, report).await)
+            }
+            Err(status) => (Cow::Borrowed(""), Err(status)),
+        }
+    }
+
     /// The call of `method` with `args`, encoded once for all attempts.
     fn request<F, A>(&self, method: &'static Method, args: &A) -> Result<Request, Status>
     where
@@ -129,16 +151,7 @@ where
     R: Reply<F>,
 {
     async move {
-        let request = stub.request::<F, A>(method, &args);
-        drop(args);
-        let format = match &request {
-            Ok(request) => request.format.clone(),
-            Err(_) => Cow::Borrowed(""),
-        };
-        let result = match request {
-            Ok(request) => stub.channel.call_reported(request, stub.options.report.as_ref()).await,
-            Err(status) => Err(status),
-        };
+        let (format, result) = stub.call::<F, A>(method, args).await;
         R::decode(result, &format, stub.channel.decode_limits())
     }
 }
@@ -159,12 +172,7 @@ where
     R: From<Result<(), Status>>,
 {
     async move {
-        let request = stub.request::<F, A>(method, &args);
-        drop(args);
-        let sent = match request {
-            Ok(request) => stub.channel.call_reported(request, stub.options.report.as_ref()).await,
-            Err(status) => Err(status),
-        };
+        let (_, sent) = stub.call::<F, A>(method, args).await;
         R::from(sent.map(drop))
     }
 }

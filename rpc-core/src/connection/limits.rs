@@ -5,6 +5,8 @@ use std::time::Duration;
 use rpc_codec::format::DecodeLimits;
 use rpc_codec::{Hello, floor};
 
+use crate::status::{Code, Status};
+
 /// The bounds of one connection, all on by default and the same for both roles.
 ///
 /// ```
@@ -91,6 +93,18 @@ impl Default for Limits {
 /// Messages up to this need no credit, so that no end can offer to take less.
 const BIG_MESSAGE_BYTES: u32 = 32_768;
 const _: () = assert!(BIG_MESSAGE_BYTES as usize == rpc_codec::BIG_MESSAGE_BYTES);
+
+/// Names travel in the HELLO, which has to stay small.
+const MAX_NAME_BYTES: usize = 128;
+
+/// That a client's or server's name is not too long.
+pub(crate) fn check_name(whose: &str, name: &str) -> Result<(), Status> {
+    if name.len() > MAX_NAME_BYTES {
+        let long = format!("a {whose}'s name has at most {MAX_NAME_BYTES} bytes");
+        return Err(Status::local(Code::InvalidArgument, long));
+    }
+    Ok(())
+}
 
 /// Call ids carry their slot in 20 bits, of which the last value is kept for one-way calls.
 pub(super) const MAX_SLOTS: u32 = (1 << 20) - 1;

@@ -25,5 +25,6 @@ mod serving;
 pub(crate) use calling::{Answer, Connection, State, start};
 pub(crate) use execution::{Permit, Run};
 pub use limits::Limits;
+pub(crate) use limits::check_name;
 pub(crate) use returned::Returned;
 pub(crate) use serving::{Accept, Accepted, Incoming, Phase, Serving};

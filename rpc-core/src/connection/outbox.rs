@@ -58,19 +58,6 @@ struct Rest {
     last_head: Bytes,
 }
 
-/// A head that is encoded already.
-pub(super) struct Encoded(pub(super) Bytes);
-
-impl Head for Encoded {
-    fn encoded_len_hint(&self) -> usize {
-        self.0.len()
-    }
-
-    fn encode(&self, dst: &mut BytesMut) {
-        dst.extend_from_slice(&self.0);
-    }
-}
-
 /// What [`Outbox::poll_take`] found.
 pub(super) enum Taken {
     Batch,
@@ -440,8 +427,7 @@ impl Queue {
         self.rest_bytes -= piece.len();
         // The head was measured when the message was queued, so neither push can fail.
         if rest.body.is_empty() {
-            let head = Encoded(mem::take(&mut rest.last_head));
-            let _ = self.push(rest.last, Flags::END, rest.call, &head, &piece);
+            let _ = self.push(rest.last, Flags::END, rest.call, &rest.last_head[..], &piece);
         } else {
             let _ = self.push(Kind::DATA, Flags::MORE, rest.call, &NoHead, &piece);
             self.rests.push_back(rest);

@@ -1,5 +1,5 @@
-//! What a call's end means, and (with the issues to come) what follows from it: limits, breakers,
-//! retries, balancing. Pure machines that take `now`; nothing here knows of clients, servers or
+//! What a call's end means, and how long to wait before the next: the ground that limits, breakers,
+//! retries and balancing will stand on. Pure machines that take `now`; nothing here knows of clients, servers or
 //! connections.
 
 pub mod backoff;

@@ -10,14 +10,10 @@ use super::dispatch::{Calls, Dispatch};
 use super::handle::ServerHandle;
 use super::router::{Router, Serve, Service};
 use crate::address::Address;
-use crate::connection::Limits;
-use crate::request::{Request, Response};
-use crate::service::{BoxService, Layers};
-use crate::status::{Code, Executed, Origin, Status};
+use crate::connection::{Limits, check_name};
+use crate::service::{BoxService, CallLayer, Layers};
+use crate::status::{Executed, Origin, Status};
 use crate::transport::{self, Listen};
-
-/// Names travel in the HELLO, which has to stay small.
-const MAX_NAME_BYTES: usize = 128;
 
 /// Builds a [`Server`](super::Server).
 #[derive(Debug)]
@@ -79,15 +75,7 @@ impl ServerBuilder {
     /// Puts a tower layer around the router: what it sees has been admitted and is not yet decoded.
     /// The first one added is the outermost.
     #[must_use]
-    pub fn layer<L>(mut self, layer: L) -> Self
-    where
-        L: tower_layer::Layer<BoxService> + Send + 'static,
-        L::Service: tower_service::Service<Request, Response = Response, Error = Status>
-            + Clone
-            + Send
-            + 'static,
-        <L::Service as tower_service::Service<Request>>::Future: Send,
-    {
+    pub fn layer(mut self, layer: impl CallLayer) -> Self {
         self.layers.push(layer);
         self
     }
@@ -162,10 +150,7 @@ impl ServerBuilder {
     }
 
     fn serve(self, listener: Box<dyn Listen>) -> Result<ServerHandle, Status> {
-        if self.name.len() > MAX_NAME_BYTES {
-            let long = format!("a server's name has at most {MAX_NAME_BYTES} bytes");
-            return Err(Status::local(Code::InvalidArgument, long));
-        }
+        check_name("server", &self.name)?;
         let router = Router::new(self.services)?;
         let layered = self.layers.around(|| BoxService::new(router.clone()));
         let limits = &self.limits.connection;
