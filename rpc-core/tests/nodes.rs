@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Lab, LabClient, client, serve, settle, world, world_with};
+use rpc_codec::{Flags, Goaway, Kind, NoHead, preface};
 use rpc_core::testing::Network;
+use rpc_core::transport::Listen;
 use rpc_core::{CallReport, Code, Executed};
 use tokio::time::Instant;
 
@@ -213,6 +215,78 @@ async fn an_old_connection_is_replaced_and_loses_no_call() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(world.net.connections("a"), 1);
+}
+
+/// A server that takes what it is given to read, and no more.
+async fn greeted(listener: &mut rpc_core::testing::MemoryListener) -> common::Raw {
+    let mut raw = common::Raw::over(listener.accept().await.unwrap());
+    raw.expect_greeting().await;
+    raw.write(&preface::encode(preface::VERSION)).await;
+    raw.send(Kind::HELLO, Flags::NONE, 0, &common::hello(), b"").await;
+    raw
+}
+
+fn goodbye(last_call: u64) -> Goaway {
+    Goaway { last_call, code: 6, message: "old".into() }
+}
+
+/// Seen: the end of the old connection, read while a request still waited to be written to it, was
+/// taken for a loss, and the call that had moved on failed with it.
+#[tokio::test(start_paused = true)]
+async fn a_call_queued_as_the_server_says_goodbye_and_closes_goes_to_the_next_connection() {
+    let net = Network::new();
+    let mut listener = net.listen("a").unwrap();
+    let lab = common::client(&net, "mem://a").await.with_timeout(Duration::from_secs(60));
+    let ready = tokio::spawn({
+        let lab = lab.clone();
+        async move { lab.ready().await }
+    });
+    let mut old = greeted(&mut listener).await;
+    ready.await.unwrap().unwrap();
+    // More than the line holds, so that what comes last is still to be written.
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let lab = lab.clone();
+            tokio::spawn(async move { lab.echo("x".repeat(30_000)).await })
+        })
+        .collect();
+    settle().await;
+    old.send(Kind::GOAWAY, Flags::NONE, 0, &goodbye(0), b"").await;
+    drop(old);
+    let mut new = greeted(&mut listener).await;
+    for _ in 0..calls.len() {
+        let request = loop {
+            let frame = new.frame().await.expect("the calls that moved on");
+            if frame.kind == Kind::REQUEST {
+                break frame;
+            }
+        };
+        new.send(Kind::RESPONSE, Flags::END, request.call, &NoHead, b"\xA2ok").await;
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), "ok");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_only_says_goodbye_is_not_dialled_in_a_loop() {
+    let net = Network::new();
+    let mut listener = net.listen("a").unwrap();
+    let lab = common::client(&net, "mem://a").await.with_timeout(Duration::from_secs(10));
+    let call = tokio::spawn(async move { lab.echo("x".into()).await });
+    let mut dials = 0;
+    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    while tokio::time::timeout_at(until, async {
+        let mut raw = greeted(&mut listener).await;
+        raw.send(Kind::GOAWAY, Flags::NONE, 0, &goodbye(0), b"").await;
+    })
+    .await
+    .is_ok()
+    {
+        dials += 1;
+    }
+    assert!((2..=400).contains(&dials), "{dials} connections in ten seconds");
+    assert!(call.await.unwrap().is_err());
 }
 
 #[tokio::test(start_paused = true)]

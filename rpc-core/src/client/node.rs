@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::channel::Config;
 use crate::address::Address;
-use crate::connection::{self, Connection, Limits, State};
+use crate::connection::{self, Connection, Limits, Sequel, State};
 use crate::governance::backoff::Backoff;
 use crate::status::{Code, Executed, Origin, Status};
 
@@ -17,6 +17,8 @@ use crate::status::{Code, Executed, Origin, Status};
 /// seconds, for one that is gone.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A connection that the server ended before this was worth nothing: the next has to wait.
+const WORTHWHILE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Node {
     address: Address,
@@ -185,14 +187,20 @@ async fn keep_up(line: Weak<Line>, config: Arc<Config>, address: Address) {
             Err(why) => why,
             Ok(connection) => {
                 let mut state = connection.watch();
+                let begun = Instant::now();
                 let Some(up) = line.upgrade() else { return };
                 up.set(Link::Up(connection));
                 drop(up);
                 // Ends as well when the channel is dropped, and its connections with it.
                 match over(&mut state, &mut backoff).await {
                     Over::Retired => {
-                        let Some(line) = line.upgrade() else { return };
-                        line.set(Link::Connecting);
+                        match line.upgrade() {
+                            None => return,
+                            Some(line) => line.set(Link::Connecting),
+                        }
+                        if begun.elapsed() < WORTHWHILE {
+                            sleep(backoff.next(fastrand::f64())).await;
+                        }
                         continue;
                     }
                     Over::Lost(why) => unreachable(&address, &why),
@@ -225,8 +233,9 @@ async fn over(state: &mut tokio::sync::watch::Receiver<State>, backoff: &mut Bac
             State::Greeting => {}
             State::Open => backoff.reset(),
             State::Retired => return Over::Retired,
-            State::Ended { unneeded: true, .. } => return Over::Unused,
-            State::Ended { why, .. } => return Over::Lost(why.clone()),
+            State::Ended { then: Sequel::Replace, .. } => return Over::Retired,
+            State::Ended { then: Sequel::Rest, .. } => return Over::Unused,
+            State::Ended { why, then: Sequel::BackOff } => return Over::Lost(why.clone()),
         }
         if state.changed().await.is_err() {
             return Over::Unused;

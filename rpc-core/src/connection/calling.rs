@@ -62,8 +62,19 @@ pub(crate) enum State {
     Open,
     /// The server takes no further calls on it.
     Retired,
-    /// Over, and why; `unneeded` if only because nobody needed it.
-    Ended { why: Status, unneeded: bool },
+    /// Over, and why.
+    Ended { why: Status, then: Sequel },
+}
+
+/// What is to follow a connection that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequel {
+    /// The server said good-bye: another one, at once.
+    Replace,
+    /// Nobody needed it: another one when somebody does.
+    Rest,
+    /// It was lost: another one after a pause.
+    BackOff,
 }
 
 /// An answer as it came: its head is read by whoever waited.
@@ -399,10 +410,14 @@ impl Role for Calling {
 
     fn ended(&mut self, fault: &Fault, written: u64) {
         let why = fault.to_string();
-        let state = State::Ended {
-            why: Status::transport(why.clone(), Executed::Maybe),
-            unneeded: fault.is_unneeded(),
+        let then = if self.shared.retired.load(Ordering::Acquire) {
+            Sequel::Replace // However it ended: after a good-bye that is no loss.
+        } else if fault.is_unneeded() {
+            Sequel::Rest
+        } else {
+            Sequel::BackOff
         };
+        let state = State::Ended { why: Status::transport(why.clone(), Executed::Maybe), then };
         self.shared.retire(
             |_, _| true,
             |start| {

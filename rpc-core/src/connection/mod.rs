@@ -22,7 +22,7 @@ mod pending;
 mod returned;
 mod serving;
 
-pub(crate) use calling::{Answer, Connection, State, start};
+pub(crate) use calling::{Answer, Connection, Sequel, State, start};
 pub(crate) use execution::{Permit, Run};
 pub use limits::Limits;
 pub(crate) use limits::check_name;
