@@ -202,14 +202,14 @@ impl Context {
     }
 
     /// Makes this the current context until the guard is dropped.
-    fn enter(&mut self) -> Entered<'_> {
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
         CURRENT.with_borrow_mut(|current| mem::swap(current, self));
         Entered(self)
     }
 }
 
 /// While it lives, the context it borrows and the thread's have changed places.
-struct Entered<'a>(&'a mut Context);
+pub(crate) struct Entered<'a>(&'a mut Context);
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {

@@ -13,6 +13,7 @@ mod status;
 
 pub mod client;
 pub mod governance;
+pub mod observe;
 pub mod server;
 pub mod testing;
 pub mod transport;

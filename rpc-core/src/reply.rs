@@ -1,5 +1,7 @@
 //! What a method may return, and how that becomes a response and a result again.
 
+use std::cell::Cell;
+
 use rpc_codec::format::{DecodeLimits, FormatError, Formats};
 
 use bytes::{Bytes, BytesMut};
@@ -87,15 +89,13 @@ pub(crate) fn encode_args<F, A>(args: &A, format: &str) -> Result<Bytes, Status>
 where
     F: Formats<A>,
 {
-    let mut body = BytesMut::new();
-    F::encode(format, args, &mut body).map_err(|error| {
+    encoded(|out| F::encode(format, args, out)).map_err(|error| {
         let what = match error {
             FormatError::Unknown { .. } => error.to_string(),
             other => format!("the arguments could not be encoded: {other}"),
         };
         Status::local(Code::InvalidArgument, what)
-    })?;
-    Ok(body.freeze())
+    })
 }
 
 /// Decodes a call's arguments, on the server.
@@ -120,12 +120,37 @@ fn encode_value<F, T>(value: &T, format: &str) -> Result<Response, Status>
 where
     F: Formats<T>,
 {
-    let mut body = BytesMut::new();
-    F::encode(format, value, &mut body).map_err(|error| {
+    encoded(|out| F::encode(format, value, out)).map(Response::new).map_err(|error| {
         Status::internal(format!("the answer could not be encoded: {error}"))
             .from(Origin::Server, Executed::Yes)
-    })?;
-    Ok(Response::new(body.freeze()))
+    })
+}
+
+/// Messages up to this size are cut from a piece of memory that a thread keeps.
+const SMALL_BYTES: usize = 1024;
+/// How much such a piece holds.
+const PIECE_BYTES: usize = 8 * SMALL_BYTES;
+
+thread_local! {
+    static PIECE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// What `encode` writes. A small message takes no memory of its own: what is left of its piece is for
+/// the next, and the piece is used again from its front once all that were cut from it are gone.
+fn encoded(
+    encode: impl FnOnce(&mut BytesMut) -> Result<(), FormatError>,
+) -> Result<Bytes, FormatError> {
+    // Taken, not borrowed: a value may well encode another one while it is being encoded.
+    let mut out = PIECE.take();
+    if out.capacity() < SMALL_BYTES {
+        out.reserve(PIECE_BYTES);
+    }
+    encode(&mut out)?;
+    let message = out.split().freeze();
+    if message.len() <= SMALL_BYTES {
+        PIECE.set(out);
+    }
+    Ok(message)
 }
 
 fn decode_value<F, T>(response: Response, format: &str, limits: &DecodeLimits) -> Result<T, Status>

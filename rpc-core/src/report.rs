@@ -6,6 +6,8 @@ use std::time::Duration;
 use rpc_codec::{Load, Metadata};
 
 use crate::address::Address;
+use crate::request::Response;
+use crate::status::Status;
 
 /// What the last call it was given to went through. Clones share it.
 ///
@@ -37,6 +39,19 @@ pub(crate) struct Facts {
     pub(crate) metadata: Metadata,
     pub(crate) degraded: bool,
     pub(crate) load: Option<Load>,
+}
+
+impl Facts {
+    /// One attempt went to `node` and ended like this.
+    pub(crate) fn attempt(&mut self, node: &Address, result: &Result<Response, Status>) {
+        self.node = Some(node.clone());
+        self.attempts += 1;
+        if let Ok(response) = result {
+            self.metadata = response.metadata.clone();
+            self.degraded = response.degraded;
+            self.load = response.load;
+        }
+    }
 }
 
 impl CallReport {

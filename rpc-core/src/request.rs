@@ -145,6 +145,8 @@ pub struct Response {
     pub(crate) metadata: Metadata,
     pub(crate) degraded: bool,
     pub(crate) load: Option<Load>,
+    /// When a client had read it.
+    pub(crate) arrived: Option<Instant>,
 }
 
 /// What a client sees of a typed error that it can't decode.

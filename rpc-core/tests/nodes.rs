@@ -305,3 +305,28 @@ async fn a_bad_address_is_refused_at_once() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("unknown scheme `http`; known are tcp, unix, mem"));
 }
+
+/// Seen in review: an answer that waited for its peer's credit did not count as one, and a drain closed
+/// the connection over it.
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_an_answer_that_waits_for_credit() {
+    let world = world().await;
+    let mut raw = world.raw().await;
+    raw.write(&preface::encode(preface::VERSION)).await;
+    let poor = rpc_codec::Hello { connection_credit: 4 << 20, ..common::hello() };
+    raw.send(Kind::HELLO, Flags::NONE, 0, &poor, b"").await;
+    raw.expect_greeting().await;
+    let first = raw.call("test.Lab/text", r#"{"answer":4100000}"#).await;
+    assert_eq!(raw.response().await.0, first);
+    let call = raw.call("test.Lab/text", r#"{"answer":100000}"#).await;
+    settle().await;
+    let drain = tokio::spawn({
+        let server = world.server.clone();
+        async move { server.drain().await }
+    });
+    settle().await;
+    raw.credit(100_000).await;
+    let (answered, code, _, _) = raw.response().await;
+    assert_eq!((answered, code), (call, Code::Ok));
+    assert_eq!(drain.await.unwrap().aborted, 0);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Channel;
 use super::channel::Config;
-use super::stub::{Client, Stub};
+use super::stub::Client;
 use crate::address::Address;
 use crate::connection::{Limits, check_name};
 use crate::service::{CallLayer, Layers};
@@ -169,7 +169,7 @@ impl<C: Client> ClientBuilder<C> {
     /// # Cancel safety
     /// It is ready at once.
     pub async fn connect(self, address: &str) -> Result<C, Status> {
-        Ok(C::from_stub(Stub::new(self.channel.connect(address).await?)))
+        Ok(C::over(self.channel.connect(address).await?))
     }
 }
 

@@ -23,22 +23,25 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Makes one call: every step either refuses, saying who and why, or leaves something that settles
 /// itself when the call ends or is dropped.
-pub(super) async fn call(core: &Arc<Core>, mut request: Request) -> Result<Response, Status> {
-    let now = Instant::now();
+pub(super) async fn call(
+    core: &Core,
+    request: &mut Request,
+    now: Instant,
+) -> Result<Response, Status> {
     let report = request.report.take();
-    let mut facts = Facts::default();
+    let mut facts = report.as_ref().map(|_| Facts::default());
 
     let context = Context::current();
-    inherit(&mut request, &context);
-    let result = match deadline(&request, core, &context, now) {
+    inherit(request, &context);
+    let result = match deadline(request, core, &context, now) {
         Ok(deadline) => {
             request.deadline = Some(deadline);
-            attempts(core, request, now, &mut facts).await
+            attempts(core, request, now, facts.as_mut()).await
         }
         Err(over) => Err(over),
     };
 
-    if let Some(report) = report {
+    if let (Some(report), Some(mut facts)) = (report, facts) {
         facts.elapsed = now.elapsed();
         report.set(facts);
     }
@@ -84,27 +87,27 @@ fn deadline(
 }
 
 async fn attempts(
-    core: &Arc<Core>,
-    request: Request,
+    core: &Core,
+    request: &Request,
     mut now: Instant,
-    facts: &mut Facts,
+    mut facts: Option<&mut Facts>,
 ) -> Result<Response, Status> {
     let max_attempts = MAX_ATTEMPTS.min(core.node_count() * 2);
     let mut tried = Vec::new();
+    let mut attempts = 0;
     loop {
         let Some((index, node)) = core.pick(&tried) else {
             return Err(
                 Status::unavailable("no node is left to try").from(Origin::Client, Executed::No)
             );
         };
-        facts.node = Some(node.address().clone());
-        facts.attempts += 1;
-        let result = attempt(core, node, &request, now).await;
-        match &result {
-            Err(status)
-                if Outcome::of_status(status).is_free_to_resend(status)
-                    && (facts.attempts as usize) < max_attempts =>
-            {
+        attempts += 1;
+        let result = attempt(core, node, request, now).await;
+        if let Some(facts) = &mut facts {
+            facts.attempt(node.address(), &result);
+        }
+        match result {
+            Err(status) if attempts < max_attempts && is_free_to_resend(&status) => {
                 tried.push(index);
                 if tried.len() == core.node_count() {
                     // One more round: a node that went away as the call was sent may be back.
@@ -112,15 +115,13 @@ async fn attempts(
                 }
                 now = Instant::now();
             }
-            Err(_) => return result,
-            Ok(response) => {
-                facts.metadata = response.metadata.clone();
-                facts.degraded = response.degraded;
-                facts.load = response.load;
-                return result;
-            }
+            result => return result,
         }
     }
+}
+
+fn is_free_to_resend(status: &Status) -> bool {
+    Outcome::of_status(status).is_free_to_resend(status)
 }
 
 async fn attempt(
@@ -148,7 +149,7 @@ async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, 
         return Ok(Response::default());
     }
     let answer = connection.call(request, now).await.map_err(said_where)?;
-    read(&answer, node.limits())
+    read(answer, node.limits())
 }
 
 /// The same status, which now says where: a connection does not know its node's name.
@@ -170,7 +171,7 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
 }
 
 /// What an answer's bytes say.
-fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
+fn read(answer: Answer, limits: &Limits) -> Result<Response, Status> {
     let garbled = |what: String| Status::internal(what).from(Origin::Client, Executed::Maybe);
     let head = ResponseHead::decode(&answer.head)
         .map_err(|error| garbled(format!("bad response head: {error}")))?;
@@ -178,7 +179,7 @@ fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
         return Err(status(&head));
     }
     let body = limits
-        .inflate(&answer.body, head.compression)
+        .inflate(answer.body, head.compression)
         .map_err(|error| garbled(format!("the answer could not be decompressed: {error}")))?;
     let app_error = head
         .typed
@@ -189,6 +190,7 @@ fn read(answer: &Answer, limits: &Limits) -> Result<Response, Status> {
         metadata: head.metadata.into_owned(),
         degraded: head.degraded,
         load: head.load,
+        arrived: Some(answer.at),
     })
 }
 
@@ -250,8 +252,8 @@ impl tower_service::Service<Request> for Call {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let core = self.0.clone();
-        Box::pin(async move { call(&core, request).await })
+        Box::pin(async move { call(&core, &mut request, Instant::now()).await })
     }
 }

@@ -8,13 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rpc_codec::Hello;
+use tokio::time::Instant;
 
 use super::builder::ChannelBuilder;
 use super::call;
 use super::node::Node;
 use crate::address::Address;
 use crate::connection::Limits;
-use crate::report::CallReport;
+use crate::governance::outcome::Outcome;
+use crate::observe::{Counters, Ledger, MethodStats};
 use crate::request::{Request, Response};
 use crate::service::{BoxFuture, BoxService, Layers};
 use crate::status::Status;
@@ -31,6 +33,7 @@ struct Inner {
     core: Arc<Core>,
     /// The call inside the user's layers, if there are any.
     layered: Option<BoxService>,
+    ledger: Ledger,
 }
 
 /// What lies inside the layers around a call.
@@ -96,7 +99,7 @@ impl Channel {
             attempt: attempt_layers.around(|| BoxService::new(call::Attempt)),
         });
         let layered = call_layers.around(|| BoxService::new(call::Call(core.clone())));
-        Self(Arc::new(Inner { core, layered }))
+        Self(Arc::new(Inner { core, layered, ledger: Ledger::default() }))
     }
 
     /// Makes one call.
@@ -107,19 +110,33 @@ impl Channel {
     /// # Cancel safety
     /// Dropping it cancels the call, on the server too.
     pub async fn call(&self, request: Request) -> Result<Response, Status> {
-        self.call_reported(request, None).await
+        let counters = self.0.ledger.of(&request.method);
+        self.call_counted(request, &counters).await
     }
 
-    pub(super) async fn call_reported(
+    /// Makes one call of the method that is counted by `counters`.
+    pub(super) async fn call_counted(
         &self,
         mut request: Request,
-        report: Option<&CallReport>,
+        counters: &Counters,
     ) -> Result<Response, Status> {
-        request.report = report.cloned();
-        match &self.0.layered {
-            None => call::call(&self.0.core, request).await,
+        let begun = Begun { counters, at: Instant::now(), ended: false };
+        let result = match &self.0.layered {
+            None => call::call(&self.0.core, &mut request, begun.at).await,
             Some(layered) => layered.handle(request).await,
-        }
+        };
+        begun.end(&result);
+        result
+    }
+
+    /// What became of the calls of each method so far, by path.
+    pub fn stats(&self) -> Vec<MethodStats> {
+        self.0.ledger.snapshot()
+    }
+
+    /// The counters of a method, to be kept.
+    pub(super) fn counters(&self, method: &'static str) -> Arc<Counters> {
+        self.0.ledger.of(&Cow::Borrowed(method))
     }
 
     /// Waits until a node has said hello.
@@ -152,6 +169,30 @@ impl Channel {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.0.core.config.limits
+    }
+}
+
+/// A call that has begun; dropped before its end it counts as cancelled.
+struct Begun<'a> {
+    counters: &'a Counters,
+    at: Instant,
+    ended: bool,
+}
+
+impl Begun<'_> {
+    fn end(mut self, result: &Result<Response, Status>) {
+        let arrived = result.as_ref().ok().and_then(|response| response.arrived);
+        let took = arrived.unwrap_or_else(Instant::now).saturating_duration_since(self.at);
+        self.counters.record(Outcome::of(result), took, 1);
+        self.ended = true;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.counters.record(Outcome::Cancelled, self.at.elapsed(), 1);
+        }
     }
 }
 

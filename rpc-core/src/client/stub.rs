@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,33 +12,54 @@ use rpc_codec::{Compression, Priority};
 
 use super::Channel;
 use super::options::CallOptions;
+use crate::governance::outcome::Outcome;
 use crate::method::Method;
+use crate::observe::Counters;
 use crate::reply::{Reply, encode_args};
 use crate::report::CallReport;
 use crate::request::{Request, Response};
 use crate::status::{Code, Status};
 
-/// A channel, and what its owner says about every call. Cheap to clone.
+/// A channel, the methods that are called over it, and what its owner says about every call. Cheap
+/// to clone.
 #[derive(Clone, Debug)]
 pub struct Stub {
     channel: Channel,
+    methods: Arc<[Bound]>,
     options: CallOptions,
+}
+
+/// A method, and what is kept of it for a channel: looked up once.
+#[derive(Debug)]
+struct Bound {
+    method: &'static Method,
+    counters: Arc<Counters>,
 }
 
 /// A generated client.
 pub trait Client: Sized {
     /// The service it calls.
     const SERVICE: &'static str;
+    /// Its methods.
+    const METHODS: &'static [Method];
 
     /// A client over `stub`.
     fn from_stub(stub: Stub) -> Self;
+
+    /// A client that calls over `channel`.
+    fn over(channel: Channel) -> Self {
+        Self::from_stub(Stub::new(channel, Self::METHODS))
+    }
 }
 
 impl Stub {
-    /// Calls over `channel`.
-    pub fn new(channel: Channel) -> Self {
+    /// Calls `methods` over `channel`.
+    pub fn new(channel: Channel, methods: &'static [Method]) -> Self {
         let format = channel.format();
-        Self { channel, options: CallOptions { format, ..CallOptions::default() } }
+        let bind =
+            |method: &'static Method| Bound { method, counters: channel.counters(method.path()) };
+        let methods = methods.iter().map(bind).collect();
+        Self { channel, methods, options: CallOptions { format, ..CallOptions::default() } }
     }
 
     /// The channel it calls over.
@@ -87,25 +109,28 @@ impl Stub {
         self
     }
 
-    /// Calls `method`; returns the format's name and the answer.
+    /// Calls the method of this `index`; returns the format's name and the answer.
     async fn call<F, A>(
         &self,
-        method: &'static Method,
+        index: usize,
         args: A,
     ) -> (Cow<'static, str>, Result<Response, Status>)
     where
         F: Formats<A>,
     {
+        let Bound { method, counters } = &self.methods[index];
         let request = self.request::<F, A>(method, &args);
         // They are encoded now, and may be large.
         drop(args);
         match request {
             Ok(request) => {
                 let format = request.format.clone();
-                let report = self.options.report.as_ref();
-                (format, self.channel.call_reported(request, report).await)
+                (format, self.channel.call_counted(request, counters).await)
             }
-            Err(status) => (Cow::Borrowed(""), Err(status)),
+            Err(status) => {
+                counters.record(Outcome::of_status(&status), Duration::ZERO, 1);
+                (Cow::Borrowed(""), Err(status))
+            }
         }
     }
 
@@ -128,6 +153,7 @@ impl Stub {
         request.compression = options.compression;
         request.priority = options.priority;
         request.oneway = method.is_oneway();
+        request.report = options.report.clone();
         if !options.metadata.is_empty() {
             request.metadata = options.metadata.clone();
         }
@@ -135,14 +161,14 @@ impl Stub {
     }
 }
 
-/// Calls a method and waits for its answer.
+/// Calls the stub's method of this number and waits for its answer.
 ///
 /// # Cancel safety
 /// Dropping it cancels the call, on the server too.
 #[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn unary<'a, F, A, R>(
     stub: &'a Stub,
-    method: &'static Method,
+    method: usize,
     args: A,
 ) -> impl Future<Output = R> + Send + use<'a, F, A, R>
 where
@@ -156,14 +182,14 @@ where
     }
 }
 
-/// Sends a call that is not answered.
+/// Sends a call of the stub's method of this number, which is not answered.
 ///
 /// # Cancel safety
 /// Dropped before it is ready the call was not sent.
 #[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn oneway<'a, F, A, R>(
     stub: &'a Stub,
-    method: &'static Method,
+    method: usize,
     args: A,
 ) -> impl Future<Output = R> + Send + use<'a, F, A, R>
 where
@@ -188,15 +214,7 @@ impl Channel {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client_methods {
-    ($client:ident, $service:literal) => {
-        impl $crate::__private::Client for $client {
-            const SERVICE: &'static str = $service;
-
-            fn from_stub(stub: $crate::__private::Stub) -> Self {
-                Self { stub }
-            }
-        }
-
+    ($client:ident) => {
         impl $client {
             /// A client of the nodes at `address`: `tcp://host:port`, `unix:///path`, `mem://name`,
             /// or several as in `tcp://a:1,b:1`. Nothing is dialled before the first call.
@@ -217,7 +235,7 @@ macro_rules! __client_methods {
 
             /// A client over a channel that others may share.
             pub fn new(channel: $crate::Channel) -> Self {
-                Self { stub: $crate::__private::Stub::new(channel) }
+                $crate::__private::Client::over(channel)
             }
 
             /// The channel it calls over.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -22,11 +22,33 @@ use crate::status::{Executed, Origin, Status};
 pub(super) struct Served {
     pub(super) outbox: Arc<Outbox>,
     pub(super) running: Mutex<Table>,
+    /// Handlers that run as tasks.
     pub(super) in_flight: AtomicUsize,
-    /// Told when the last call in flight has ended.
+    /// Calls whose answer has yet to be queued; what [`Unanswered`] counts.
+    unanswered: AtomicUsize,
+    /// Told when there is none left.
     pub(super) idle: Notify,
     pub(super) client: OnceLock<Hello>,
     pub(super) limits: Limits,
+}
+
+/// A call whose answer has yet to be queued: until then its connection is not idle, and does not end
+/// by itself.
+pub(super) struct Unanswered(Arc<Served>);
+
+impl Unanswered {
+    pub(super) fn new(served: &Arc<Served>) -> Self {
+        served.unanswered.fetch_add(1, Ordering::AcqRel);
+        Self(served.clone())
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.0.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
 }
 
 /// The handlers that run as tasks.
@@ -79,6 +101,23 @@ impl Table {
 }
 
 impl Served {
+    pub(super) fn new(outbox: Arc<Outbox>, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            outbox,
+            running: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
+            idle: Notify::new(),
+            client: OnceLock::new(),
+            limits,
+        })
+    }
+
+    /// Whether calls wait for their answer.
+    pub(super) fn is_busy(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
+    }
+
     pub(super) fn abort(&self) {
         for running in self.lock().calls.values() {
             running.context.cancel();
@@ -113,10 +152,11 @@ impl Served {
             return;
         }
         // Waits for the peer to take what it asked for. Ends with the connection at the latest.
-        let shared = self.clone();
+        let unanswered = Unanswered::new(self);
         tokio::spawn(async move {
-            if shared.outbox.take_credit(bytes).await.is_ok() {
-                shared.answer_response(call, &response, compression);
+            let Unanswered(served) = &unanswered;
+            if served.outbox.take_credit(bytes).await.is_ok() {
+                served.answer_response(call, &response, compression);
             }
         });
     }

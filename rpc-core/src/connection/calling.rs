@@ -1,6 +1,6 @@
 //! The calling role: sends requests and completes the calls that wait for their answers.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -39,8 +39,10 @@ impl Drop for Handle {
     }
 }
 
+type Calls = Pending<Result<Answer, Status>>;
+
 struct Shared {
-    calls: Mutex<Pending<Result<Answer, Status>>>,
+    calls: Mutex<Calls>,
     outbox: Arc<Outbox>,
     /// One permit for each call the server lets be in flight.
     slots: Semaphore,
@@ -82,6 +84,8 @@ pub(crate) enum Sequel {
 pub(crate) struct Answer {
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
+    /// When it was read.
+    pub(crate) at: Instant,
     /// The peer's credit for a big body, given back when this is dropped.
     pub(crate) _credit: Option<Returned>,
 }
@@ -108,7 +112,7 @@ pub(crate) fn start(
     // Names are bounded by the builder that made them; a HELLO too large would only be left out,
     // and the server then says what it misses.
     let _ = outbox.push_hello(&hello);
-    let driver = Driver::new(io, outbox, limits.clone(), Calling { shared: shared.clone() });
+    let driver = Driver::new(io, outbox, limits.clone(), Calling::new(&shared));
     (Connection(Arc::new(Handle { shared })), driver.run())
 }
 
@@ -128,7 +132,8 @@ impl Connection {
             }
         };
         let (body, compression) = shared.prepare(request).await?;
-        let open = shared.open(request, &body, compression, now)?;
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let open = shared.open(request, &body, compression, now, waker)?;
         // From here on the call's slot is given back by its answer.
         slot.forget();
         open.await
@@ -208,19 +213,21 @@ impl Shared {
             .is_some_and(|peer| peer.compressions.iter().any(|name| name == compression.name()))
     }
 
+    /// Puts a call on the wire, of which `waker` awaits the end.
     fn open(
-        self: &Arc<Self>,
+        &self,
         request: &Request,
         body: &Bytes,
         compression: Compression,
         now: Instant,
-    ) -> Result<OpenCall, Status> {
+        waker: Waker,
+    ) -> Result<OpenCall<'_>, Status> {
         let head = head(request, compression, now);
         let mut calls = self.lock();
         if self.retired.load(Ordering::Acquire) {
             return Err(self.gone());
         }
-        let id = calls.open(request.deadline);
+        let id = calls.open(request.deadline, waker);
         match self.outbox.push_request(id, &head, body) {
             Ok(start) => calls.sent(id, start),
             Err(error) => {
@@ -229,7 +236,7 @@ impl Shared {
             }
         }
         drop(calls);
-        Ok(OpenCall { shared: self.clone(), id, done: false })
+        Ok(OpenCall { shared: self, id, stage: Stage::Fresh })
     }
 
     /// Why a call can't be opened: it was not sent.
@@ -250,7 +257,7 @@ impl Shared {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pending<Result<Answer, Status>>> {
+    fn lock(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -290,21 +297,33 @@ fn head<'a>(request: &'a Request, compression: Compression, now: Instant) -> Req
 }
 
 /// A call on the wire; dropped before its end it is cancelled.
-struct OpenCall {
-    shared: Arc<Shared>,
+struct OpenCall<'a> {
+    shared: &'a Shared,
     id: u64,
-    done: bool,
+    stage: Stage,
 }
 
-impl Future for OpenCall {
+#[derive(PartialEq, Eq)]
+enum Stage {
+    /// Just opened, with the waker that the first poll would give it.
+    Fresh,
+    Waiting,
+    Done,
+}
+
+impl Future for OpenCall<'_> {
     type Output = Result<Answer, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.stage == Stage::Fresh {
+            self.stage = Stage::Waiting;
+            return Poll::Pending;
+        }
         let end = match self.shared.lock().poll(self.id, cx.waker()) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(end) => end,
         };
-        self.done = true;
+        self.stage = Stage::Done;
         Poll::Ready(end.unwrap_or_else(|| {
             Err(Status::internal("the call was polled after its end")
                 .from(crate::status::Origin::Client, Executed::Maybe))
@@ -312,9 +331,9 @@ impl Future for OpenCall {
     }
 }
 
-impl Drop for OpenCall {
+impl Drop for OpenCall<'_> {
     fn drop(&mut self) {
-        if self.done {
+        if self.stage == Stage::Done {
             return;
         }
         let abandoned = self.shared.lock().abandon(self.id);
@@ -328,6 +347,9 @@ impl Drop for OpenCall {
 /// What the connection's task does for this role.
 struct Calling {
     shared: Arc<Shared>,
+    /// The answers of one read, to be handed over together.
+    answers: Vec<Frame>,
+    wakers: Vec<Waker>,
 }
 
 impl Role for Calling {
@@ -349,13 +371,24 @@ impl Role for Calling {
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame, _: Instant) -> Result<(), Fault> {
+    fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
         match frame.kind {
-            Kind::RESPONSE => self.answer(frame),
-            Kind::DATA => self.piece(&frame),
+            Kind::RESPONSE if frame.flags.contains(Flags::MORE) => {
+                return fault::protocol("a RESPONSE frame says that more follows");
+            }
+            Kind::RESPONSE => self.answers.push(frame),
+            Kind::DATA => {
+                self.hand_over(now)?;
+                self.piece(&frame)?;
+            }
             // A server has no business sending these.
-            other => fault::protocol(format!("a client got a {other:?} frame")),
+            other => return fault::protocol(format!("a client got a {other:?} frame")),
         }
+        Ok(())
+    }
+
+    fn read_done(&mut self, now: Instant) -> Result<(), Fault> {
+        self.hand_over(now)
     }
 
     fn goaway(&mut self, goaway: Goaway) -> Result<(), Fault> {
@@ -390,7 +423,7 @@ impl Role for Calling {
         });
         for (id, waker) in expired {
             self.shared.outbox.push_cancel(id, Code::DeadlineExceeded as u32);
-            waker.into_iter().for_each(Waker::wake);
+            waker.wake();
         }
     }
 
@@ -410,7 +443,7 @@ impl Role for Calling {
 
     fn ended(&mut self, fault: &Fault, written: u64) {
         let why = fault.to_string();
-        let then = if self.shared.retired.load(Ordering::Acquire) {
+        let then = if matches!(*self.shared.state.borrow(), State::Retired) {
             Sequel::Replace // However it ended: after a good-bye that is no loss.
         } else if fault.is_unneeded() {
             Sequel::Rest
@@ -432,30 +465,37 @@ impl Role for Calling {
 }
 
 impl Calling {
-    fn answer(&mut self, frame: Frame) -> Result<(), Fault> {
-        let shared = &self.shared;
-        if frame.flags.contains(Flags::MORE) {
-            return fault::protocol("a RESPONSE frame says that more follows");
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: shared.clone(), answers: Vec::new(), wakers: Vec::new() }
+    }
+
+    /// Hands the answers that have come to those who wait for them: all under one lock.
+    fn hand_over(&mut self, now: Instant) -> Result<(), Fault> {
+        if self.answers.is_empty() {
+            return Ok(());
         }
+        let Self { shared, answers, wakers } = self;
         let mut calls = shared.lock();
-        let (mut body, mut credit) = (frame.body, None);
-        if let Some(mut pieces) = calls.take_pieces(frame.call) {
-            shared.outbox.receive(body.len())?;
-            credit = Some(Returned::new(&shared.outbox, pieces.len() + body.len()));
-            pieces.extend_from_slice(&body);
-            body = pieces.freeze();
+        let mut ended = 0;
+        let mut result = Ok(());
+        for frame in answers.drain(..) {
+            let call = frame.call;
+            let answered = match shared.answer(frame, &mut calls, now) {
+                Ok(answer) => calls.answer(call, Ok(answer)),
+                Err(fault) => {
+                    result = Err(fault);
+                    break;
+                }
+            };
+            ended += usize::from(!matches!(answered, Answered::Unknown));
+            if let Answered::Delivered(waker) = answered {
+                wakers.push(waker);
+            }
         }
-        shared.check_size(body.len())?;
-        let answer = Answer { head: frame.head, body, _credit: credit };
-        let answered = calls.answer(frame.call, Ok(answer));
         drop(calls);
-        if !matches!(answered, Answered::Unknown) {
-            shared.slots.add_permits(1);
-        }
-        if let Answered::Delivered(Some(waker)) = answered {
-            waker.wake();
-        }
-        Ok(())
+        shared.slots.add_permits(ended);
+        wakers.drain(..).for_each(Waker::wake);
+        result
     }
 
     fn piece(&mut self, frame: &Frame) -> Result<(), Fault> {
@@ -473,6 +513,19 @@ impl Calling {
 }
 
 impl Shared {
+    /// A frame as the answer it is, with the pieces that came before it.
+    fn answer(&self, frame: Frame, calls: &mut Calls, now: Instant) -> Result<Answer, Fault> {
+        let (mut body, mut credit) = (frame.body, None);
+        if let Some(mut pieces) = calls.take_pieces(frame.call) {
+            self.outbox.receive(body.len())?;
+            credit = Some(Returned::new(&self.outbox, pieces.len() + body.len()));
+            pieces.extend_from_slice(&body);
+            body = pieces.freeze();
+        }
+        self.check_size(body.len())?;
+        Ok(Answer { head: frame.head, body, at: now, _credit: credit })
+    }
+
     fn check_size(&self, bytes: usize) -> Result<(), Fault> {
         let max = self.limits.message_bytes() as usize;
         if bytes > max {

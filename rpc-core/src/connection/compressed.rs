@@ -23,16 +23,16 @@ impl Limits {
     /// What a received body was before it was compressed.
     pub(crate) fn inflate(
         &self,
-        body: &Bytes,
+        body: Bytes,
         compression: Compression,
     ) -> Result<Bytes, CompressionError> {
         if compression == Compression::None {
-            return Ok(body.clone());
+            return Ok(body);
         }
         let limits = DecompressLimits {
             max_bytes: self.max_message_bytes as usize,
             max_ratio: self.max_compression_ratio,
         };
-        compression.decompress(body, &limits)
+        compression.decompress(&body, &limits)
     }
 }

@@ -32,6 +32,9 @@ pub(crate) trait Role: Send {
     /// A REQUEST, RESPONSE, DATA or CANCEL frame.
     fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault>;
 
+    /// All frames were handled of what was read at `now`.
+    fn read_done(&mut self, now: Instant) -> Result<(), Fault>;
+
     /// The peer takes no calls after `goaway.last_call`.
     fn goaway(&mut self, goaway: Goaway) -> Result<(), Fault>;
 
@@ -158,6 +161,7 @@ impl<R: Role> Driver<R> {
         } else {
             self.partial_since = None;
         }
+        self.role.read_done(now)?;
         if R::ANSWERS {
             self.outbound.be_prompt();
         }

@@ -1,4 +1,4 @@
-//! One running handler, polled where its request was read or as a task of its own.
+//! One running handler: polled where its request was read, or as a task of its own.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,136 +11,159 @@ use rpc_codec::Compression;
 use tokio::time::Instant;
 
 use super::Returned;
-use super::answering::{Running, Served};
+use super::answering::{Running, Served, Unanswered};
+use super::places::Place;
 use crate::context::Context;
+use crate::governance::outcome::Outcome;
+use crate::observe::Meter;
 use crate::request::Response;
 use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Origin, Status};
 
 /// A handler about to run, and how it wants to be treated.
 pub(crate) struct Run {
-    pub(crate) future: BoxFuture<'static, Result<Response, Status>>,
+    pub(crate) handler: BoxFuture<'static, Result<Response, Status>>,
     pub(crate) context: Context,
+    pub(crate) received: Instant,
     pub(crate) deadline: Option<Instant>,
     /// Drop it when its caller goes away or its time is over.
     pub(crate) idempotent: bool,
     pub(crate) oneway: bool,
     pub(crate) compression: Compression,
-    /// Held until the handler has ended: a place among the server's calls.
-    pub(crate) permit: Permit,
+    /// Held until the handler has ended.
+    pub(crate) place: Place,
 }
 
-/// A place among a server's calls; dropping it frees it.
-pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
+impl Run {
+    /// Polls the handler inside its context; a panic is its answer.
+    pub(super) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Response, Status>> {
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let _entered = self.context.enter();
+            self.handler.as_mut().poll(cx)
+        }));
+        match polled {
+            Ok(polled) => polled.map(|result| result.map_err(Status::said_by_layer)),
+            Err(_) => Poll::Ready(Err(panicked(&self.context))),
+        }
+    }
 
-impl Permit {
-    pub(crate) fn new(place: impl Send + Sync + 'static) -> Self {
-        Self(Box::new(place))
+    /// Frees what the handler held, and then answers the call: with `result`, or with why there is
+    /// none.
+    pub(super) fn finish(
+        self,
+        served: &Arc<Served>,
+        call: u64,
+        result: Option<Result<Response, Status>>,
+    ) -> Outcome {
+        let Self { handler, context, deadline, oneway, compression, place, .. } = self;
+        // Its own drop may run user code: before its place is free, and not under a lock.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+        let result = result.unwrap_or_else(|| {
+            let is_late = || deadline.is_some_and(|deadline| deadline <= Instant::now());
+            Err(match dropped {
+                Err(_) => panicked(&context),
+                Ok(()) if is_late() => cancelled(Code::DeadlineExceeded as u32),
+                Ok(()) => cancelled(0),
+            })
+        });
+        let outcome = Outcome::of(&result);
+        // Free before the answer leaves: the client may send its next call right after.
+        drop(place);
+        if !oneway {
+            served.answer(call, result, context.take_reply_metadata(), compression);
+        }
+        outcome
     }
 }
 
-/// A running handler. Whatever becomes of it, dropping this answers its call and frees its place.
-pub(super) struct Execution {
-    shared: Arc<Served>,
+/// A handler that runs as a task. Whatever becomes of it, dropping this answers its call.
+pub(super) struct Task {
+    served: Arc<Served>,
+    _unanswered: Unanswered,
+    meter: Arc<Meter>,
     call: u64,
     run: Option<Run>,
     result: Option<Result<Response, Status>>,
-    is_task: bool,
+    polled: bool,
     _credit: Option<Returned>,
 }
 
-impl Execution {
-    pub(super) fn new(shared: &Arc<Served>, call: u64, credit: Option<Returned>, run: Run) -> Self {
-        shared.in_flight.fetch_add(1, Ordering::AcqRel);
-        Self {
-            shared: shared.clone(),
+impl Task {
+    /// Has the handler go on by itself.
+    pub(super) fn spawn(
+        served: &Arc<Served>,
+        meter: &Arc<Meter>,
+        call: u64,
+        run: Run,
+        credit: Option<Returned>,
+    ) {
+        let running = Running {
+            context: run.context.clone(),
+            deadline: run.deadline,
+            idempotent: run.idempotent,
+            task: None,
+        };
+        served.in_flight.fetch_add(1, Ordering::AcqRel);
+        served.lock().insert(call, running);
+        let task = tokio::spawn(Self {
+            served: served.clone(),
+            _unanswered: Unanswered::new(served),
+            meter: meter.clone(),
             call,
             run: Some(run),
             result: None,
-            is_task: false,
+            polled: false,
             _credit: credit,
-        }
-    }
-
-    /// Polls the handler here; if it has to wait it becomes a task.
-    pub(super) fn begin(mut self) {
-        let mut cx = task::Context::from_waker(task::Waker::noop());
-        if Pin::new(&mut self).poll(&mut cx).is_ready() {
-            return;
-        }
-        let (shared, call) = (self.shared.clone(), self.call);
-        if let Some(run) = &self.run {
-            let running = Running {
-                context: run.context.clone(),
-                deadline: run.deadline,
-                idempotent: run.idempotent,
-                task: None,
-            };
-            shared.lock().insert(call, running);
-        }
-        self.is_task = true;
-        // Its first poll there sets the waker that the one above could not.
-        let task = tokio::spawn(self);
-        if let Some(running) = shared.lock().calls.get_mut(&call) {
+        });
+        if let Some(running) = served.lock().calls.get_mut(&call) {
             running.task = Some(task.abort_handle());
         }
     }
 }
 
-impl Future for Execution {
+impl Future for Task {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let Some(run) = &mut this.run else { return Poll::Ready(()) };
-        let polled = catch_unwind(AssertUnwindSafe(|| run.future.as_mut().poll(cx)));
-        this.result = Some(match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.map_err(Status::said_by_layer),
-            Err(_) => Err(Status::internal(format!("{} panicked", run.context.method()))),
-        });
-        Poll::Ready(())
+        let began = (!this.polled).then(Instant::now);
+        let polled = run.poll(cx);
+        if let Some(began) = began {
+            this.polled = true;
+            this.meter.cost.note(began.elapsed());
+        }
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                this.result = Some(result);
+                Poll::Ready(())
+            }
+        }
     }
 }
 
-impl Drop for Execution {
+impl Drop for Task {
     fn drop(&mut self) {
-        let Some(mut run) = self.run.take() else { return };
-        if self.is_task {
-            self.shared.lock().calls.remove(&self.call);
-        }
-        // The handler's own drop may run user code: before its place is free, and not under a lock.
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
-            run.future = Box::pin(std::future::pending());
-        }));
-        let result = match self.result.take() {
-            Some(result) => result,
-            None if dropped.is_err() => {
-                Err(Status::internal(format!("{} panicked", run.context.method())))
-            }
-            None if run.deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
-                Err(cancelled(Code::DeadlineExceeded as u32).from(Origin::Server, Executed::Maybe))
-            }
-            None => Err(cancelled(0).from(Origin::Server, Executed::Maybe)),
-        };
-        // Free before the answer leaves: the client may send its next call right after.
-        drop(run.permit);
-        let before = self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
-        if !run.oneway {
-            let said = run.context.take_reply_metadata();
-            self.shared.answer(self.call, result, said, run.compression);
-        }
-        if self.is_task && before == 1 {
-            self.shared.idle.notify_one();
-        }
+        let Some(run) = self.run.take() else { return };
+        let received = run.received;
+        self.served.lock().calls.remove(&self.call);
+        self.served.in_flight.fetch_sub(1, Ordering::AcqRel);
+        let outcome = run.finish(&self.served, self.call, self.result.take());
+        self.meter.counters.record(outcome, received.elapsed(), 1);
     }
+}
+
+fn panicked(context: &Context) -> Status {
+    Status::internal(format!("{} panicked", context.method()))
 }
 
 /// What a call is answered whose caller no longer waits.
 pub(super) fn cancelled(code: u32) -> Status {
-    if code == Code::DeadlineExceeded as u32 {
+    let status = if code == Code::DeadlineExceeded as u32 {
         Status::deadline_exceeded("the time was over before the handler was done")
     } else {
         Status::cancelled("the call was cancelled")
-    }
+    };
+    status.from(Origin::Server, Executed::Maybe)
 }

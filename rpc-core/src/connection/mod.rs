@@ -7,6 +7,7 @@
 //! ([`pending`], [`keepalive`], [`budget`]) take `now` and own nothing.
 
 mod answering;
+mod batch;
 mod budget;
 mod calling;
 mod compressed;
@@ -19,12 +20,14 @@ mod limits;
 mod outbound;
 mod outbox;
 mod pending;
+mod places;
 mod returned;
 mod serving;
 
 pub(crate) use calling::{Answer, Connection, Sequel, State, start};
-pub(crate) use execution::{Permit, Run};
+pub(crate) use execution::Run;
 pub use limits::Limits;
 pub(crate) use limits::check_name;
+pub(crate) use places::{Place, Places};
 pub(crate) use returned::Returned;
 pub(crate) use serving::{Accept, Accepted, Incoming, Phase, Serving};

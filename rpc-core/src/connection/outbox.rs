@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -28,6 +29,8 @@ const MAX_CREDIT: u64 = 1 << 40;
 
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
+    /// Bytes that wait, for those who only want to know.
+    queued: AtomicUsize,
     /// What the peer lets this end send of big messages.
     credit: Semaphore,
     /// Told whenever bytes have left.
@@ -80,6 +83,7 @@ impl Outbox {
                 closed: false,
                 writer: None,
             }),
+            queued: AtomicUsize::new(0),
             credit: Semaphore::new(0),
             room: Notify::new(),
         })
@@ -265,7 +269,7 @@ impl Outbox {
 
     /// Bytes that wait to be written.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.lock().queued_bytes()
+        self.queued.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -316,6 +320,7 @@ impl Outbox {
             return Poll::Ready(Taken::Later);
         }
         queue.fill(batch);
+        self.queued.store(queue.queued_bytes(), Ordering::Relaxed);
         drop(queue);
         self.room.notify_waiters();
         Poll::Ready(Taken::Batch)
@@ -344,6 +349,7 @@ impl Outbox {
         queue.frames = BytesMut::new();
         queue.rests = VecDeque::new();
         queue.rest_bytes = 0;
+        self.queued.store(0, Ordering::Relaxed);
     }
 
     /// Bytes handed to the writer so far.
@@ -359,9 +365,11 @@ impl Outbox {
             queue.frames.clear();
             queue.rests.clear();
             queue.rest_bytes = 0;
+            self.queued.store(0, Ordering::Relaxed);
             return result;
         }
         let result = change(&mut queue);
+        self.queued.store(queue.queued_bytes(), Ordering::Relaxed);
         let writer = queue.writer.take();
         drop(queue);
         writer.into_iter().for_each(Waker::wake);

@@ -35,15 +35,13 @@ struct Slot<T> {
     /// The server has yet to answer.
     on_wire: bool,
     owner: Owner<T>,
-    /// The answer comes in pieces, for which the server took credit.
-    is_big: bool,
-    /// The pieces there are.
-    partial: BytesMut,
+    /// The answer comes in pieces, for which the server took credit: those there are.
+    pieces: Option<Box<BytesMut>>,
 }
 
 #[derive(Debug)]
 enum Owner<T> {
-    Waiting(Option<Waker>),
+    Waiting(Waker),
     Done(T),
     Gone,
 }
@@ -52,7 +50,7 @@ enum Owner<T> {
 #[derive(Debug)]
 pub(super) enum Answered {
     /// Its caller has it; wake them.
-    Delivered(Option<Waker>),
+    Delivered(Waker),
     /// Its caller is gone.
     Late,
     /// There is no such call.
@@ -82,8 +80,9 @@ impl<T> Pending<T> {
         Self { slots: Vec::new(), free: Vec::new(), sequence: 0, unanswered: 0, earliest: None }
     }
 
-    /// A new call. Ids increase in the order of these calls, and so must their frames.
-    pub(super) fn open(&mut self, deadline: Option<Instant>) -> u64 {
+    /// A new call, of which `waker` awaits the end. Ids increase in the order of these calls, and so
+    /// must their frames.
+    pub(super) fn open(&mut self, deadline: Option<Instant>, waker: Waker) -> u64 {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::empty());
             // Bounded by the number of calls a connection may have, which is below 2^20.
@@ -95,9 +94,8 @@ impl<T> Pending<T> {
             start: u64::MAX,
             deadline,
             on_wire: true,
-            owner: Owner::Waiting(None),
-            is_big: false,
-            partial: BytesMut::new(),
+            owner: Owner::Waiting(waker),
+            pieces: None,
         };
         self.unanswered += 1;
         if let Some(deadline) = deadline {
@@ -134,20 +132,16 @@ impl<T> Pending<T> {
     /// The call's end, once it is there; takes it.
     pub(super) fn poll(&mut self, id: u64, waker: &Waker) -> Poll<Option<T>> {
         let Some(slot) = self.slot(id) else { return Poll::Ready(None) };
+        if let Owner::Waiting(known) = &mut slot.owner {
+            known.clone_from(waker);
+            return Poll::Pending;
+        }
         match mem::replace(&mut slot.owner, Owner::Gone) {
-            Owner::Waiting(Some(known)) if known.will_wake(waker) => {
-                slot.owner = Owner::Waiting(Some(known));
-                Poll::Pending
-            }
-            Owner::Waiting(_) => {
-                slot.owner = Owner::Waiting(Some(waker.clone()));
-                Poll::Pending
-            }
             Owner::Done(end) => {
                 self.release(id);
                 Poll::Ready(Some(end))
             }
-            Owner::Gone => Poll::Ready(None),
+            _ => Poll::Ready(None),
         }
     }
 
@@ -155,8 +149,8 @@ impl<T> Pending<T> {
     pub(super) fn abandon(&mut self, id: u64) -> Abandoned {
         let Some(slot) = self.slot(id) else { return Abandoned::default() };
         slot.owner = Owner::Gone;
-        let abandoned =
-            Abandoned { on_wire: slot.on_wire, dropped_bytes: mem::take(&mut slot.partial).len() };
+        let dropped_bytes = slot.pieces.as_mut().map_or(0, |pieces| mem::take(&mut **pieces).len());
+        let abandoned = Abandoned { on_wire: slot.on_wire, dropped_bytes };
         self.release(id);
         abandoned
     }
@@ -165,12 +159,12 @@ impl<T> Pending<T> {
     pub(super) fn piece(&mut self, id: u64, body: &[u8]) -> Piece {
         match self.slot(id) {
             Some(slot) if slot.on_wire => {
-                slot.is_big = true;
+                let pieces = slot.pieces.get_or_insert_default();
                 if !matches!(slot.owner, Owner::Waiting(_)) {
                     return Piece::Unwanted;
                 }
-                slot.partial.extend_from_slice(body);
-                Piece::Kept(slot.partial.len())
+                pieces.extend_from_slice(body);
+                Piece::Kept(pieces.len())
             }
             _ => Piece::Unwanted,
         }
@@ -178,7 +172,7 @@ impl<T> Pending<T> {
 
     /// The pieces that came before a big answer's last one; `None` if it is not big.
     pub(super) fn take_pieces(&mut self, id: u64) -> Option<BytesMut> {
-        self.slot(id).filter(|slot| slot.is_big).map(|slot| mem::take(&mut slot.partial))
+        self.slot(id)?.pieces.as_mut().map(|pieces| mem::take(&mut **pieces))
     }
 
     /// The server's answer, which is its last word on this call.
@@ -195,26 +189,18 @@ impl<T> Pending<T> {
     /// Ends the call for its caller; the wire may still hold its slot.
     fn settle(&mut self, id: u64, end: T) -> Answered {
         let Some(slot) = self.slot(id) else { return Answered::Unknown };
-        match mem::replace(&mut slot.owner, Owner::Gone) {
-            Owner::Waiting(waker) => {
-                slot.owner = Owner::Done(end);
-                slot.deadline = None;
-                Answered::Delivered(waker)
-            }
-            Owner::Done(earlier) => {
-                slot.owner = Owner::Done(earlier);
-                Answered::Late
-            }
-            Owner::Gone => Answered::Late,
+        if !matches!(slot.owner, Owner::Waiting(_)) {
+            return Answered::Late;
+        }
+        slot.deadline = None;
+        match mem::replace(&mut slot.owner, Owner::Done(end)) {
+            Owner::Waiting(waker) => Answered::Delivered(waker),
+            _ => Answered::Late,
         }
     }
 
     /// Ends the calls whose time is over; they are still open on the wire.
-    pub(super) fn expire(
-        &mut self,
-        now: Instant,
-        end: impl Fn() -> T,
-    ) -> Vec<(u64, Option<Waker>)> {
+    pub(super) fn expire(&mut self, now: Instant, end: impl Fn() -> T) -> Vec<(u64, Waker)> {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return Vec::new();
         }
@@ -249,7 +235,7 @@ impl<T> Pending<T> {
             .collect();
         let mut wakers = Vec::new();
         for &(id, start) in &ids {
-            if let Answered::Delivered(Some(waker)) = self.answer(id, end(start)) {
+            if let Answered::Delivered(waker) = self.answer(id, end(start)) {
                 wakers.push(waker);
             }
         }
@@ -306,8 +292,7 @@ impl<T> Slot<T> {
             deadline: None,
             on_wire: false,
             owner: Owner::Gone,
-            is_big: false,
-            partial: BytesMut::new(),
+            pieces: None,
         }
     }
 }
@@ -322,12 +307,16 @@ mod tests {
         pending.poll(id, Waker::noop())
     }
 
+    fn open(pending: &mut Pending<u32>, deadline: Option<Instant>) -> u64 {
+        pending.open(deadline, Waker::noop().clone())
+    }
+
     #[test]
     fn an_answer_reaches_its_call_once() {
         let mut pending = Pending::new();
-        let id = pending.open(None);
+        let id = open(&mut pending, None);
         assert!(poll(&mut pending, id).is_pending());
-        assert!(matches!(pending.answer(id, 7), Answered::Delivered(Some(_))));
+        assert!(matches!(pending.answer(id, 7), Answered::Delivered(_)));
         assert!(matches!(pending.answer(id, 8), Answered::Unknown));
         assert_eq!(poll(&mut pending, id), Poll::Ready(Some(7)));
         assert_eq!(poll(&mut pending, id), Poll::Ready(None));
@@ -337,12 +326,12 @@ mod tests {
     #[test]
     fn a_late_answer_never_meets_a_newer_call() {
         let mut pending = Pending::new();
-        let old = pending.open(None);
+        let old = open(&mut pending, None);
         assert!(pending.abandon(old).on_wire, "the server is to be told");
-        let new = pending.open(None);
+        let new = open(&mut pending, None);
         assert_ne!(old & SLOT_MASK, new & SLOT_MASK, "the slot waits for the answer");
         assert!(matches!(pending.answer(old, 1), Answered::Late));
-        let next = pending.open(None);
+        let next = open(&mut pending, None);
         assert_eq!(old & SLOT_MASK, next & SLOT_MASK, "and is free after it");
         assert!(matches!(pending.answer(old, 1), Answered::Unknown));
         assert!(poll(&mut pending, next).is_pending());
@@ -353,8 +342,8 @@ mod tests {
     fn an_expired_call_ends_for_its_caller_and_not_on_the_wire() {
         let now = Instant::now();
         let mut pending = Pending::new();
-        let soon = pending.open(Some(now + Duration::from_secs(1)));
-        let later = pending.open(Some(now + Duration::from_secs(2)));
+        let soon = open(&mut pending, Some(now + Duration::from_secs(1)));
+        let later = open(&mut pending, Some(now + Duration::from_secs(2)));
         assert!(pending.expire(now, || 0).is_empty());
         let expired = pending.expire(now + Duration::from_secs(1), || 0);
         assert_eq!(expired.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [soon]);
@@ -370,7 +359,7 @@ mod tests {
     #[test]
     fn pieces_of_an_answer_that_nobody_wants_are_accounted_for() {
         let mut pending = Pending::<u32>::new();
-        let id = pending.open(None);
+        let id = open(&mut pending, None);
         assert!(pending.take_pieces(id).is_none(), "not big so far");
         assert_eq!(pending.piece(id, b"abc"), Piece::Kept(3));
         assert_eq!(pending.abandon(id), Abandoned { on_wire: true, dropped_bytes: 3 });
@@ -385,7 +374,7 @@ mod tests {
     fn oneway_calls_take_no_slot() {
         let mut pending = Pending::<u32>::new();
         let first = pending.oneway();
-        let second = pending.open(None);
+        let second = open(&mut pending, None);
         assert!(second > first);
         assert!(matches!(pending.answer(first, 1), Answered::Unknown));
         assert_eq!(pending.unanswered(), 1);
@@ -401,7 +390,7 @@ mod tests {
             for (step, which) in steps {
                 let id = ids.get(which % ids.len().max(1)).copied();
                 match (step, id) {
-                    (0, _) => ids.push(pending.open(Some(now + Duration::from_secs(which as u64)))),
+                    (0, _) => ids.push(open(&mut pending, Some(now + Duration::from_secs(which as u64)))),
                     (1, Some(id)) => { pending.answer(id, 0); }
                     (2, Some(id)) => { pending.abandon(id); }
                     (3, Some(id)) => { let _ = poll(&mut pending, id); }

@@ -6,23 +6,26 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rpc_codec::{Cancel, Flags, Frame, Goaway, Hello, Kind, Metadata};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answering::{Running, Served};
+use super::batch::Batch;
 use super::budget::Budget;
 use super::driver::{Driver, Role};
-use super::execution::{Execution, Run, cancelled};
+use super::execution::{Run, Task, cancelled};
 use super::fault::{self, Fault};
 use super::outbox::Outbox;
 use super::{Limits, Returned};
 use crate::context::Peer;
+use crate::governance::outcome::Outcome;
+use crate::observe::Meter;
 use crate::status::{Executed, Origin, Status};
 use crate::transport::Io;
 
@@ -35,7 +38,7 @@ pub(crate) trait Accept: Send + Sync + 'static {
     fn greet(&self, hello: &Hello) -> Result<(), String>;
 
     /// Decides on a request, before its arguments are decoded.
-    fn accept(&self, incoming: Incoming<'_>) -> Accepted;
+    fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_>;
 }
 
 /// A request as it came.
@@ -52,11 +55,11 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// What becomes of a request.
-pub(crate) enum Accepted {
+pub(crate) enum Accepted<'a> {
     /// It is answered with this, or dropped if it is one-way.
-    Refused { status: Status, oneway: bool },
+    Refused { status: Status, oneway: bool, meter: &'a Meter },
     /// Its handler runs.
-    Run(Run),
+    Run(Run, &'a Arc<Meter>),
 }
 
 /// How far a server is in its life.
@@ -89,6 +92,7 @@ pub(crate) struct Serving {
     age: Option<Instant>,
     goaway: Option<u64>,
     cancels: Budget,
+    batch: Batch,
 }
 
 impl Serving {
@@ -103,16 +107,8 @@ impl Serving {
     ) -> impl Future<Output = ()> + Send + use<> {
         let now = Instant::now();
         let outbox = Outbox::new(limits.window_bytes());
-        let shared = Arc::new(Served {
-            outbox: outbox.clone(),
-            running: Mutex::default(),
-            in_flight: AtomicUsize::new(0),
-            idle: Notify::new(),
-            client: OnceLock::new(),
-            limits: limits.clone(),
-        });
         let role = Self {
-            shared,
+            shared: Served::new(outbox.clone(), limits.clone()),
             accept,
             hello,
             peer: Peer { name: "".into(), address: io.peer.clone() },
@@ -122,6 +118,7 @@ impl Serving {
             age: max_age.and_then(|age| now.checked_add(age)),
             goaway: None,
             cancels: Budget::new(limits.max_cancels_per_second, limits.max_cancels_per_second, now),
+            batch: Batch::default(),
         };
         Driver::new(io, outbox, limits.clone(), role).run()
     }
@@ -207,11 +204,22 @@ impl Serving {
             limits: &shared.limits,
         };
         match self.accept.accept(incoming) {
-            Accepted::Refused { oneway: true, .. } => {}
-            Accepted::Refused { status, .. } => {
-                shared.answer_status(call, &status, &Metadata::new());
+            Accepted::Refused { status, oneway, meter } => {
+                meter.counters.record(Outcome::of_status(&status), Duration::ZERO, 1);
+                if !oneway {
+                    shared.answer_status(call, &status, &Metadata::new());
+                }
             }
-            Accepted::Run(run) => Execution::new(shared, call, credit, run).begin(),
+            Accepted::Run(run, meter) => {
+                let waiting = if meter.cost.is_cheap() {
+                    self.batch.run(shared, meter, call, run)
+                } else {
+                    Some(run)
+                };
+                if let Some(run) = waiting {
+                    Task::spawn(shared, meter, call, run, credit);
+                }
+            }
         }
     }
 
@@ -256,6 +264,11 @@ impl Role for Serving {
         Ok(())
     }
 
+    fn read_done(&mut self, now: Instant) -> Result<(), Fault> {
+        self.batch.end(now);
+        Ok(())
+    }
+
     fn goaway(&mut self, goaway: Goaway) -> Result<(), Fault> {
         Err(Fault::Goaway(goaway))
     }
@@ -278,7 +291,7 @@ impl Role for Serving {
     }
 
     fn is_busy(&self) -> bool {
-        self.shared.in_flight.load(Ordering::Acquire) > 0 || !self.partial.is_empty()
+        self.shared.is_busy() || !self.partial.is_empty()
     }
 
     fn is_finished(&self) -> bool {

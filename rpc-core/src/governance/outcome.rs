@@ -29,6 +29,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::RefusedLocally as usize + 1;
+
     /// What this end of a call is.
     pub fn of(result: &Result<Response, Status>) -> Self {
         match result {

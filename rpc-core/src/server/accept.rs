@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::builder::ServerLimits;
-use super::dispatch::Calls;
+use super::dispatch::Dispatch;
 use super::handle::{Drained, Order, Orders};
-use crate::connection::{Accept, Phase, Serving};
+use crate::connection::{Phase, Serving};
 use crate::governance::backoff::Backoff;
 use crate::transport::{Io, Listen};
 
@@ -20,8 +20,7 @@ use crate::transport::{Io, Listen};
 const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) struct Config {
-    pub(super) accept: Arc<dyn Accept>,
-    pub(super) calls: Arc<Calls>,
+    pub(super) dispatch: Arc<Dispatch>,
     pub(super) hello: Hello,
     pub(super) limits: ServerLimits,
     pub(super) drain_timeout: Duration,
@@ -100,7 +99,7 @@ impl Connections {
         let serving = Serving::run(
             io,
             &limits.connection,
-            self.config.accept.clone(),
+            self.config.dispatch.clone(),
             self.config.hello.clone(),
             self.phase.subscribe(),
             self.config.max_connection_age.map(|age| age.mul_f64(0.9 + 0.2 * fastrand::f64())),
@@ -138,7 +137,7 @@ impl Connections {
                 None => finished.await,
             }
         }
-        let aborted = self.config.calls.running();
+        let aborted = self.config.dispatch.places.taken();
         self.phase.send_replace(Phase::Stopping);
         if timeout(GOODBYE, self.finish()).await.is_err() {
             self.tasks.shutdown().await;
@@ -149,7 +148,7 @@ impl Connections {
     /// Waits until no connection and no call is left.
     async fn finish(&mut self) {
         while self.tasks.join_next().await.is_some() {}
-        self.config.calls.idle().await;
+        self.config.dispatch.places.emptied().await;
     }
 }
 

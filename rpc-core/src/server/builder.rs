@@ -6,11 +6,11 @@ use std::time::Duration;
 use rpc_codec::Hello;
 
 use super::accept::{self, Config};
-use super::dispatch::{Calls, Dispatch};
+use super::dispatch::Dispatch;
 use super::handle::ServerHandle;
 use super::router::{Router, Serve, Service};
 use crate::address::Address;
-use crate::connection::{Limits, check_name};
+use crate::connection::{Limits, Places, check_name};
 use crate::service::{BoxService, CallLayer, Layers};
 use crate::status::{Executed, Origin, Status};
 use crate::transport::{self, Listen};
@@ -159,10 +159,10 @@ impl ServerBuilder {
             peer_name: self.name,
             ..limits.hello()
         };
-        let calls = Arc::new(Calls::new(self.limits.max_calls));
+        let places = Arc::new(Places::new(self.limits.max_calls));
+        let dispatch = Arc::new(Dispatch { router, layered, places, unknown: Arc::default() });
         let config = Config {
-            accept: Arc::new(Dispatch { router, layered, calls: calls.clone() }),
-            calls,
+            dispatch: dispatch.clone(),
             hello,
             limits: self.limits,
             drain_timeout: self.drain_timeout,
@@ -170,7 +170,7 @@ impl ServerBuilder {
             max_connection_age: self.max_connection_age,
         };
         let address = listener.address();
-        let (handle, orders) = ServerHandle::new(address, config.calls.clone());
+        let (handle, orders) = ServerHandle::new(address, dispatch);
         tokio::spawn(accept::serve(listener, config, orders));
         Ok(handle)
     }

@@ -2,73 +2,28 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rpc_codec::{Hello, RequestHead};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::router::{Route, Router};
-use crate::connection::{Accept, Accepted, Incoming, Permit, Run};
+use crate::connection::{Accept, Accepted, Incoming, Place, Places, Run};
 use crate::context::{Call, Context};
+use crate::observe::{Meter, MethodStats};
 use crate::request::Request;
 use crate::service::BoxService;
 use crate::status::{Code, Status};
 
 /// What a server does with a request.
+#[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) router: Router,
     /// The router inside the user's layers, if there are any.
     pub(crate) layered: Option<BoxService>,
-    pub(crate) calls: Arc<Calls>,
-}
-
-/// The calls that run on a server, on all its connections.
-#[derive(Debug, Default)]
-pub(crate) struct Calls {
-    max: usize,
-    running: AtomicUsize,
-    idle: Notify,
-}
-
-impl Calls {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { max, ..Self::default() }
-    }
-
-    fn enter(self: &Arc<Self>) -> Option<Permit> {
-        let before = self.running.fetch_add(1, Ordering::AcqRel);
-        let place = Place(self.clone());
-        (before < self.max).then(|| Permit::new(place))
-    }
-
-    pub(crate) fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
-    }
-
-    /// Waits until none runs.
-    pub(crate) async fn idle(&self) {
-        loop {
-            let mut idle = std::pin::pin!(self.idle.notified());
-            idle.as_mut().enable();
-            if self.running() == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-}
-
-/// One running call; dropping it makes room.
-struct Place(Arc<Calls>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
-        }
-    }
+    pub(crate) places: Arc<Places>,
+    /// What becomes of calls that lead nowhere.
+    pub(crate) unknown: Arc<Meter>,
 }
 
 impl Accept for Dispatch {
@@ -84,33 +39,50 @@ impl Accept for Dispatch {
         ))
     }
 
-    fn accept(&self, incoming: Incoming<'_>) -> Accepted {
+    fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_> {
         let head = match RequestHead::decode(incoming.head) {
             Ok(head) => head,
             Err(error) => {
-                let status =
-                    Status::refused(Code::InvalidArgument, format!("bad request head: {error}"));
-                return Accepted::Refused { status, oneway: false };
+                let bad = format!("bad request head: {error}");
+                let status = Status::refused(Code::InvalidArgument, bad);
+                return Accepted::Refused { status, oneway: false, meter: &self.unknown };
             }
         };
+        let route = self.router.find(head.method);
+        let meter = route.map_or(&self.unknown, |route| &route.meter);
         let oneway = head.oneway;
-        match self.run(head, &incoming) {
-            Ok(run) => Accepted::Run(run),
-            Err(status) => Accepted::Refused { status, oneway },
+        match self.run(head, route, incoming) {
+            Ok(run) => Accepted::Run(run, meter),
+            Err(status) => Accepted::Refused { status, oneway, meter },
         }
     }
 }
 
 impl Dispatch {
-    fn run(&self, head: RequestHead<'_>, incoming: &Incoming<'_>) -> Result<Run, Status> {
-        let deadline = deadline(&head, incoming)?;
-        let permit = self.admit(incoming)?;
-        let limits = incoming.limits;
-        let body = limits.inflate(&incoming.body, head.compression).map_err(|error| {
+    /// What became of the calls so far.
+    pub(super) fn stats(&self) -> Vec<MethodStats> {
+        let known = self.router.routes().map(|route| (route.method.path(), &route.meter));
+        let mut all: Vec<_> = known
+            .chain([("(unknown)", &self.unknown)])
+            .map(|(path, meter)| meter.counters.snapshot(path.into()))
+            .collect();
+        all.sort_unstable_by(|one, other| one.method().cmp(other.method()));
+        all
+    }
+
+    fn run(
+        &self,
+        head: RequestHead<'_>,
+        route: Option<&Route>,
+        incoming: Incoming<'_>,
+    ) -> Result<Run, Status> {
+        let deadline = deadline(&head, &incoming)?;
+        let place = self.admit(&incoming)?;
+        let Incoming { body, peer, now, limits, .. } = incoming;
+        let body = limits.inflate(body, head.compression).map_err(|error| {
             let what = format!("the arguments could not be decompressed: {error}");
             Status::refused(Code::InvalidArgument, what)
         })?;
-        let route = self.router.find(head.method);
         let mut request =
             Request::new(Self::method(route, head.method), self.format(head.format), body);
         request.metadata = head.metadata.into_owned();
@@ -124,7 +96,7 @@ impl Dispatch {
             method: request.method.clone(),
             deadline,
             metadata: request.metadata.clone(),
-            peer: incoming.peer.clone(),
+            peer: peer.clone(),
             priority: head.priority,
             attempt: head.attempt,
             retried_upstream: head.retried_upstream,
@@ -138,13 +110,14 @@ impl Dispatch {
             (None, None) => return Err(self.router.unknown(head.method)),
         };
         Ok(Run {
-            future: Box::pin(context.clone().scope(handler)),
+            handler,
             context,
+            received: now,
             deadline,
             idempotent: route.is_some_and(|route| route.method.is_idempotent()),
             oneway: head.oneway,
             compression: head.compression,
-            permit,
+            place,
         })
     }
 
@@ -162,7 +135,7 @@ impl Dispatch {
     }
 
     /// Whether there is room for one call more.
-    fn admit(&self, incoming: &Incoming<'_>) -> Result<Permit, Status> {
+    fn admit(&self, incoming: &Incoming<'_>) -> Result<Place, Status> {
         let full = |what: String| Status::refused(Code::ResourceExhausted, what);
         let limits = incoming.limits;
         if incoming.in_flight >= limits.calls() as usize {
@@ -177,8 +150,8 @@ impl Dispatch {
                 incoming.queued_bytes
             )));
         }
-        let max = self.calls.max;
-        self.calls.enter().ok_or_else(|| {
+        self.places.take().ok_or_else(|| {
+            let max = self.places.max();
             full(format!("this server has {max} calls in flight, which is its limit"))
         })
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::dispatch::Calls;
+use super::dispatch::Dispatch;
 use crate::address::Address;
+use crate::observe::MethodStats;
 
 /// A running server. Cheap to clone; dropping it leaves the server running.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ struct Inner {
     address: Address,
     order: watch::Sender<Order>,
     end: watch::Receiver<Option<Drained>>,
-    calls: Arc<Calls>,
+    dispatch: Arc<Dispatch>,
 }
 
 /// What the server's task is told to do.
@@ -44,10 +45,10 @@ pub struct Drained {
 }
 
 impl ServerHandle {
-    pub(super) fn new(address: Address, calls: Arc<Calls>) -> (Self, Orders) {
+    pub(super) fn new(address: Address, dispatch: Arc<Dispatch>) -> (Self, Orders) {
         let (order, ordered) = watch::channel(Order::Serve);
         let (ended, end) = watch::channel(None);
-        let handle = Self(Arc::new(Inner { address, order, end, calls }));
+        let handle = Self(Arc::new(Inner { address, order, end, dispatch }));
         let orders = Orders { order: ordered, end: ended, _handle: handle.clone() };
         (handle, orders)
     }
@@ -59,7 +60,13 @@ impl ServerHandle {
 
     /// Calls whose handlers run.
     pub fn in_flight(&self) -> usize {
-        self.0.calls.running()
+        self.0.dispatch.places.taken()
+    }
+
+    /// What became of the calls of each method so far, by path. Those of methods that are not here
+    /// are counted as `(unknown)`.
+    pub fn stats(&self) -> Vec<MethodStats> {
+        self.0.dispatch.stats()
     }
 
     /// Takes no new calls, finishes those it has, and ends; those that take longer than the drain

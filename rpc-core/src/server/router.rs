@@ -1,6 +1,5 @@
 //! Which handler answers which method.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
@@ -8,8 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rpc_codec::format::Formats;
+use rustc_hash::FxHashMap;
 
 use crate::method::Method;
+use crate::observe::Meter;
 use crate::reply::{Reply, decode_args};
 use crate::request::{Request, Response};
 use crate::service::BoxFuture;
@@ -134,13 +135,14 @@ pub struct Router(Arc<Table>);
 struct Table {
     services: Vec<&'static str>,
     formats: Vec<&'static str>,
-    routes: HashMap<&'static str, Route>,
+    routes: FxHashMap<&'static str, Route>,
 }
 
 /// A method and its handler.
 pub(crate) struct Route {
     pub(crate) method: &'static Method,
     handler: Box<Handler>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Route {
@@ -169,7 +171,9 @@ impl Router {
             }
             for (method, handler) in service.routes {
                 match table.routes.entry(method.path()) {
-                    Entry::Vacant(entry) => entry.insert(Route { method, handler }),
+                    Entry::Vacant(entry) => {
+                        entry.insert(Route { method, handler, meter: Arc::default() })
+                    }
                     Entry::Occupied(_) => {
                         let twice = format!("the method `{}` was added twice", method.path());
                         return Err(Status::local(Code::AlreadyExists, twice));
@@ -188,6 +192,10 @@ impl Router {
     /// The names of all formats that any of them speaks.
     pub fn formats(&self) -> &[&'static str] {
         &self.0.formats
+    }
+
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.0.routes.values()
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<&Route> {

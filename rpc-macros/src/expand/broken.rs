@@ -33,7 +33,10 @@ fn implementation(service: &Service, expanded: ItemTrait) -> TokenStream {
         TraitItem::Fn(function) => Some(never(function)),
         _ => None,
     });
+    let identity = client::identity(service, &quote!(&[]));
     quote! {
+        #identity
+
         impl #trait_ for #client {
             #(#methods)*
         }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! pub struct InventoryClient { stub: Stub }
+//! impl Client for InventoryClient { const METHODS: &'static [Method] = &__METHODS; .. }
 //! impl Inventory for InventoryClient {
 //!     fn price(&self, sku: String) -> impl Future<Output = Result<u64, Status>> + Send {
-//!         unary::<__Formats, __PriceArgs, Result<u64, Status>>(&self.stub, &__METHODS[0], __PriceArgs { sku })
+//!         unary::<__Formats, __PriceArgs, Result<u64, Status>>(&self.stub, 0, __PriceArgs { sku })
 //!     }
 //! }
 //! ```
@@ -23,7 +24,7 @@ pub(super) fn ident(service: &Service) -> Ident {
 
 /// The client and what it has of its own.
 pub(super) fn items(service: &Service) -> TokenStream {
-    let (vis, client, name) = (&service.vis, ident(service), &service.name);
+    let (vis, client) = (&service.vis, ident(service));
     let doc = format!("Calls [`{}`] on a server.", service.ident);
     quote! {
         #[doc = #doc]
@@ -36,7 +37,22 @@ pub(super) fn items(service: &Service) -> TokenStream {
             stub: ::rpc_core::__private::Stub,
         }
 
-        ::rpc_core::__client_methods! { #client, #name }
+        ::rpc_core::__client_methods! { #client }
+    }
+}
+
+/// What the client calls: a service of these methods.
+pub(super) fn identity(service: &Service, methods: &TokenStream) -> TokenStream {
+    let (client, name) = (ident(service), &service.name);
+    quote! {
+        impl ::rpc_core::__private::Client for #client {
+            const SERVICE: &'static str = #name;
+            const METHODS: &'static [::rpc_core::__private::Method] = #methods;
+
+            fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+                Self { stub }
+            }
+        }
     }
 }
 
@@ -48,7 +64,10 @@ pub(super) fn calls(service: &Service) -> TokenStream {
         let call = call(index, method);
         quote!(#signature { #call })
     });
+    let identity = identity(service, &quote!(&__METHODS));
     quote! {
+        #identity
+
         impl #trait_ for #client {
             #(#calls)*
         }
@@ -64,6 +83,6 @@ fn call(index: usize, method: &Method) -> TokenStream {
         Body::Argument => quote!(#(#names)*),
     };
     quote! {
-        ::rpc_core::__private::#how::<__Formats, #body, #output>(&self.stub, &__METHODS[#index], #args)
+        ::rpc_core::__private::#how::<__Formats, #body, #output>(&self.stub, #index, #args)
     }
 }

@@ -38,7 +38,7 @@ struct InventoryClient {
     stub: ::rpc_core::__private::Stub,
 }
 ::rpc_core::__client_methods! {
-    InventoryClient, "Inventory"
+    InventoryClient
 }
 ///Serves an implementation of [`Inventory`]: `Server::builder().add(InventoryServer::new(..))`.
 struct InventoryServer<__S: ?::core::marker::Sized> {
@@ -68,6 +68,13 @@ impl<__S: ?::core::marker::Sized> ::core::clone::Clone for InventoryServer<__S> 
 impl<__S: ?::core::marker::Sized> ::core::fmt::Debug for InventoryServer<__S> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.write_str("InventoryServer")
+    }
+}
+impl ::rpc_core::__private::Client for InventoryClient {
+    const SERVICE: &'static str = "Inventory";
+    const METHODS: &'static [::rpc_core::__private::Method] = &[];
+    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub }
     }
 }
 impl Inventory for InventoryClient {

@@ -35,7 +35,7 @@ pub struct InventoryClient {
     stub: ::rpc_core::__private::Stub,
 }
 ::rpc_core::__client_methods! {
-    InventoryClient, "shop.Inventory"
+    InventoryClient
 }
 ///Serves an implementation of [`Inventory`]: `Server::builder().add(InventoryServer::new(..))`.
 pub struct InventoryServer<__S: ?::core::marker::Sized> {
@@ -222,6 +222,13 @@ const _: () = {
         expecting = "the arguments of shop.Inventory/currency"
     )]
     struct __CurrencyArgs {}
+    impl ::rpc_core::__private::Client for InventoryClient {
+        const SERVICE: &'static str = "shop.Inventory";
+        const METHODS: &'static [::rpc_core::__private::Method] = &__METHODS;
+        fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+            Self { stub }
+        }
+    }
     impl Inventory for InventoryClient {
         fn price(
             &self,
@@ -234,7 +241,7 @@ const _: () = {
                 __Formats,
                 __PriceArgs,
                 Result<u64, Status>,
-            >(&self.stub, &__METHODS[0usize], __PriceArgs { sku, day })
+            >(&self.stub, 0usize, __PriceArgs { sku, day })
         }
         fn viewed(
             &self,
@@ -246,7 +253,7 @@ const _: () = {
                 __Formats,
                 __ViewedArgs,
                 Result<(), Status>,
-            >(&self.stub, &__METHODS[1usize], __ViewedArgs { sku })
+            >(&self.stub, 1usize, __ViewedArgs { sku })
         }
         fn currency(
             &self,
@@ -257,7 +264,7 @@ const _: () = {
                 __Formats,
                 __CurrencyArgs,
                 Result<String, Status>,
-            >(&self.stub, &__METHODS[2usize], __CurrencyArgs {})
+            >(&self.stub, 2usize, __CurrencyArgs {})
         }
     }
     impl<__S: Inventory + ?::core::marker::Sized> ::rpc_core::__private::Serve

@@ -21,7 +21,7 @@ pub(crate) struct EchoClient {
     stub: ::rpc_core::__private::Stub,
 }
 ::rpc_core::__client_methods! {
-    EchoClient, "Echo"
+    EchoClient
 }
 ///Serves an implementation of [`Echo`]: `Server::builder().add(EchoServer::new(..))`.
 pub(crate) struct EchoServer<__S: ?::core::marker::Sized> {
@@ -104,6 +104,13 @@ const _: () = {
     static __METHODS: [::rpc_core::__private::Method; 1usize] = [
         ::rpc_core::__private::Method::new("Echo", "echo", "Echo/echo"),
     ];
+    impl ::rpc_core::__private::Client for EchoClient {
+        const SERVICE: &'static str = "Echo";
+        const METHODS: &'static [::rpc_core::__private::Method] = &__METHODS;
+        fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+            Self { stub }
+        }
+    }
     impl Echo for EchoClient {
         fn echo(
             &self,
@@ -115,7 +122,7 @@ const _: () = {
                 __Formats,
                 Bytes,
                 Result<Bytes, Status>,
-            >(&self.stub, &__METHODS[0usize], body)
+            >(&self.stub, 0usize, body)
         }
     }
     impl<__S: Echo + ?::core::marker::Sized> ::rpc_core::__private::Serve
