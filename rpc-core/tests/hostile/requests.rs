@@ -2,10 +2,61 @@
 
 use super::*;
 
+/// A bad peer that is well greeted, and a good one beside it.
+struct Caller {
+    world: World,
+    bystander: Bystander,
+    raw: Raw,
+}
+
+impl Caller {
+    async fn new() -> Self {
+        let world = world().await;
+        let bystander = Bystander::beside(&world).await;
+        let raw = world.raw().await.greet().await;
+        Self { world, bystander, raw }
+    }
+
+    /// Sends a bad call between two good ones and checks what each is answered.
+    async fn call(&mut self, head: &(dyn Head + Sync), body: &[u8], code: Code, says: &str) {
+        good_call(&mut self.raw).await;
+        let id = self.raw.next_id();
+        self.raw.send(Kind::REQUEST, Flags::END, id, head, body).await;
+        let (answered, got, message, _) = self.raw.response().await;
+        assert_eq!((answered, got), (id, code), "{message}");
+        assert!(message.contains(says), "{message}");
+        good_call(&mut self.raw).await;
+    }
+
+    async fn finish(self) {
+        // One is the bystander's, which may be in flight.
+        assert!(self.world.server.in_flight() <= 1);
+        self.bystander.finish().await;
+        assert_eq!(self.world.server.in_flight(), 0);
+    }
+}
+
+fn head(method: &'static str, format: &'static str) -> RequestHead<'static> {
+    let mut head = RequestHead::new(method);
+    head.format = format;
+    head
+}
+
+/// A good head for `echo`, and bytes behind it.
+fn head_and(bytes: &[u8]) -> Garbage {
+    let mut encoded = BytesMut::new();
+    head(ECHO, "json").encode(&mut encoded);
+    encoded.extend_from_slice(bytes);
+    Garbage(encoded.to_vec())
+}
+
+const ECHO: &str = "test.Lab/echo";
+
 #[tokio::test(start_paused = true)]
 async fn duplicate_and_decreasing_call_ids_end_the_connection() {
     for second in [5 << 20, 4 << 20, 1] {
         let world = world().await;
+        let bystander = Bystander::beside(&world).await;
         let mut raw = world.raw().await.greet().await;
         let mut head = RequestHead::new("test.Lab/echo");
         head.format = "json";
@@ -14,73 +65,110 @@ async fn duplicate_and_decreasing_call_ids_end_the_connection() {
         raw.send(Kind::REQUEST, Flags::END, second, &head, br#"{"text":"x"}"#).await;
         let goaway = raw.goaway().await;
         assert_eq!((goaway.code, goaway.last_call), (PROTOCOL, 5 << 20));
+        bystander.finish().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_calls_are_answered_and_the_connection_lives() {
-    let world = world().await;
-    let mut raw = world.raw().await.greet().await;
-    let mut expect = async |head: &(dyn Head + Sync), body: &[u8], code: Code, says: &str| {
-        let id = raw.next_id();
-        raw.send(Kind::REQUEST, Flags::END, id, head, body).await;
-        let (answered, got, message, _) = raw.response().await;
-        assert_eq!((answered, got), (id, code), "{message}");
-        assert!(message.contains(says), "{message}");
-        // A good call on the same connection.
-        let id = raw.call("test.Lab/echo", r#"{"text":"good"}"#).await;
-        assert_eq!(
-            raw.response().await,
-            (id, Code::Ok, "".into(), Bytes::from_static(b"\"good\""))
-        );
-    };
-    let head = |method: &'static str, format: &'static str| {
-        let mut head = RequestHead::new(method);
-        head.format = format;
-        head
-    };
-    let echo = "test.Lab/echo";
-    expect(&Garbage(vec![0xFF; 9]), b"", Code::InvalidArgument, "bad request head").await;
-    expect(&NoHead, b"", Code::InvalidArgument, "a method path of 1 to 255 bytes").await;
-    expect(&Garbage(vec![0x0A, 1, 0xFF]), b"", Code::InvalidArgument, "is not UTF-8").await;
-    expect(&head("x.Y/z", "json"), b"{}", Code::Unimplemented, "unknown service `x.Y`").await;
-    expect(&head("test.Lab/z", "json"), b"{}", Code::Unimplemented, "unknown method `z`").await;
-    expect(&head(echo, "yaml"), b"text: x", Code::Unimplemented, "unknown format `yaml`").await;
-    expect(&head(echo, "json"), b"{", Code::InvalidArgument, "bad json").await;
-    expect(&head(echo, "json"), b"{\"text\":\"x\"} x", Code::InvalidArgument, "trailing").await;
-    expect(&head(echo, "msgpack"), b"\xC1", Code::InvalidArgument, "bad msgpack").await;
-    expect(&head(echo, "msgpack"), &[0x91; 10_000], Code::InvalidArgument, "could not be decoded")
-        .await;
-    let deep = format!("{{\"text\":{}", "[".repeat(10_000));
-    expect(&head(echo, "json"), deep.as_bytes(), Code::InvalidArgument, "could not be decoded")
-        .await;
-    let mut over = head(echo, "json");
-    over.timeout_us = Some(0);
-    expect(&over, b"{\"text\":\"x\"}", Code::DeadlineExceeded, "over when it arrived").await;
+async fn unknown_services_methods_and_formats_are_named() {
+    let mut peer = Caller::new().await;
+    peer.call(&head("x.Y/z", "json"), b"{}", Code::Unimplemented, "unknown service `x.Y`").await;
+    peer.call(&head("test.Lab/z", "json"), b"{}", Code::Unimplemented, "unknown method `z`").await;
+    let nameless = head("test.Lab", "json");
+    peer.call(&nameless, b"{}", Code::Unimplemented, "").await;
+    peer.call(&head("/", "json"), b"{}", Code::Unimplemented, "").await;
+    peer.call(&head(ECHO, "yaml"), b"text: x", Code::Unimplemented, "unknown format `yaml`").await;
+    peer.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_garbage_head_is_the_callers_fault() {
+    let mut peer = Caller::new().await;
+    let bad = Code::InvalidArgument;
+    peer.call(&Garbage(vec![0xFF; 9]), b"", bad, "bad request head").await;
+    peer.call(&Garbage(vec![0xFF; 10_000]), b"", bad, "bad request head").await;
+    peer.call(&Garbage(vec![0x0A, 0x7F]), b"", bad, "ends in the middle of a field").await;
+    peer.call(&Garbage(vec![0x0B]), b"", bad, "wire type 3").await;
+    peer.call(&NoHead, b"", bad, "a method path of 1 to 255 bytes").await;
+    let long = [&[0x0A, 0x80, 0x02][..], &[b'x'; 256]].concat();
+    peer.call(&Garbage(long), b"", bad, "a method path of 1 to 255 bytes").await;
+    peer.call(&Garbage(vec![0x0A, 1, 0xFF]), b"", bad, "is not UTF-8").await;
+    peer.call(&head_and(&[0x18, 9]), b"", bad, "expected a compression").await;
+    peer.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_fails_to_decode_is_the_callers_fault() {
+    let mut peer = Caller::new().await;
+    let bad = Code::InvalidArgument;
+    peer.call(&head(ECHO, "json"), b"{", bad, "bad json").await;
+    peer.call(&head(ECHO, "json"), b"", bad, "bad json").await;
+    peer.call(&head(ECHO, "json"), b"{\"text\":7}", bad, "bad json").await;
+    peer.call(&head(ECHO, "json"), b"{\"text\":\"x\"} x", bad, "trailing").await;
+    peer.call(&head(ECHO, "msgpack"), b"\xC1", bad, "bad msgpack").await;
+    peer.call(&head(ECHO, "msgpack"), b"\x81\xA4text\xA1\xFF", bad, "bad msgpack").await;
     // An array that says it has four billion elements.
     let lie = [0x81, 0xA4, b't', b'e', b'x', b't', 0xDD, 0xFF, 0xFF, 0xFF, 0xFF];
-    expect(&head(echo, "msgpack"), &lie, Code::InvalidArgument, "could not be decoded").await;
-    let mut raw_head = BytesMut::new();
-    head(echo, "json").encode(&mut raw_head);
-    raw_head.extend_from_slice(&[0x18, 9]); // compression 9
-    expect(&Garbage(raw_head.to_vec()), b"", Code::InvalidArgument, "expected a compression").await;
-    let mut raw_head = BytesMut::new();
-    head(echo, "json").encode(&mut raw_head);
-    for _ in 0..65 {
-        raw_head.extend_from_slice(&[0x4A, 3, 0x0A, 1, b'k']); // metadata k
-    }
-    expect(&Garbage(raw_head.to_vec()), b"", Code::InvalidArgument, "at most 64 entries").await;
-    assert_eq!(world.server.in_flight(), 0);
+    peer.call(&head(ECHO, "msgpack"), &lie, bad, "could not be decoded").await;
+    peer.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_of_u64_max_is_cut() {
-    let world = world().await;
-    let mut raw = world.raw().await.greet().await;
-    let mut head = RequestHead::new("test.Lab/time_left");
-    head.format = "json";
-    head.timeout_us = Some(u64::MAX);
-    raw.send(Kind::REQUEST, Flags::END, 1 << 20, &head, b"{}").await;
-    let (_, code, _, body) = raw.response().await;
-    assert_eq!((code, &body[..]), (Code::Ok, &b"3600000000"[..]));
+async fn metadata_over_the_limit_is_the_callers_fault() {
+    /// Field 9: a key and a value.
+    fn entry(key: &[u8], value_bytes: u16) -> Vec<u8> {
+        let low = |number: u16| number.to_le_bytes()[0];
+        // Three bytes, whatever the number.
+        let varint = |number: u16| [low(number) | 0x80, low(number >> 7) | 0x80, low(number >> 14)];
+        let key_bytes = u16::try_from(key.len()).unwrap();
+        let mut inside = vec![0x0A];
+        inside.extend(varint(key_bytes));
+        inside.extend(key);
+        inside.push(0x12);
+        inside.extend(varint(value_bytes));
+        inside.resize(inside.len() + usize::from(value_bytes), b'v');
+        let mut entry = vec![0x4A];
+        entry.extend(varint(u16::try_from(inside.len()).unwrap()));
+        entry.extend(inside);
+        entry
+    }
+
+    let mut peer = Caller::new().await;
+    let says = "metadata of at most 64 entries and 16384 bytes, with keys of 1 to 64 bytes";
+    for over in [
+        entry(b"k", 0).repeat(65),
+        entry(b"k", 8_192).repeat(2),
+        entry(b"k", 16_384),
+        entry(&[b'k'; 65], 0),
+        entry(b"", 1),
+        entry(b"Upper", 1),
+        entry(b"rpc-own", 1),
+    ] {
+        peer.call(&head_and(&over), b"{}", Code::InvalidArgument, says).await;
+    }
+    peer.call(&head_and(&entry(b"\xFF", 1)), b"{}", Code::InvalidArgument, "not UTF-8").await;
+    // What just fits is taken.
+    for most in [entry(b"k", 1).repeat(64), entry(b"k", 16_383), entry(&[b'k'; 64], 1)] {
+        peer.call(&head_and(&most), br#"{"text":"x"}"#, Code::Ok, "").await;
+    }
+    peer.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_0_is_over_and_one_of_u64_max_is_cut() {
+    let mut peer = Caller::new().await;
+    let mut over = head(ECHO, "json");
+    over.timeout_us = Some(0);
+    let late = "over when it arrived";
+    peer.call(&over, b"{\"text\":\"x\"}", Code::DeadlineExceeded, late).await;
+
+    for timeout_us in [Some(u64::MAX), Some(u64::MAX - 1), None] {
+        let mut endless = head("test.Lab/time_left", "json");
+        endless.timeout_us = timeout_us;
+        let id = peer.raw.next_id();
+        peer.raw.send(Kind::REQUEST, Flags::END, id, &endless, b"{}").await;
+        let (_, code, _, body) = peer.raw.response().await;
+        assert_eq!((code, &body[..]), (Code::Ok, &b"3600000000"[..]));
+    }
+    peer.finish().await;
 }
