@@ -1,0 +1,40 @@
+//! The limit for messages: decoded to owned values and encoded again, on both sides.
+
+use std::net::SocketAddr;
+
+use benches::Note;
+use bytes::BytesMut;
+use prost::Message as _;
+
+use super::Peer;
+use super::multiplex::{self, Carried, Connection};
+use crate::Failure;
+use crate::plan::Load;
+
+pub(crate) struct RawMsg;
+
+impl Peer for RawMsg {
+    type Caller = Connection<Note>;
+
+    async fn serve() -> Result<SocketAddr, Failure> {
+        multiplex::serve(|request, answer| {
+            Note::decode(request)?.encode_raw(answer);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn connect(server: SocketAddr, load: Load) -> Result<Vec<Connection<Note>>, Failure> {
+        multiplex::connect(server, load).await
+    }
+}
+
+impl Carried for Note {
+    fn put(&self, out: &mut BytesMut) {
+        self.encode_raw(out);
+    }
+
+    fn take(bytes: &[u8]) -> Result<Self, Failure> {
+        Ok(Self::decode(bytes)?)
+    }
+}
