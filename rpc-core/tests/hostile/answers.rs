@@ -14,114 +14,265 @@ async fn against(net: &Network) -> (LabClient, impl AsyncFnMut() -> Raw) {
     (lab, accept)
 }
 
+/// A value of the default format.
+fn text(text: &str) -> Vec<u8> {
+    [&[0xA0 | u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+}
+
+async fn greet(raw: &mut Raw) {
+    raw.write(&preface::encode(1)).await;
+    raw.send(Kind::HELLO, Flags::NONE, 0, &hello(), b"").await;
+}
+
+/// Answers the next call as a good server does.
+async fn answer(raw: &mut Raw) {
+    loop {
+        let frame = raw.frame().await.expect("a REQUEST");
+        if frame.kind == Kind::REQUEST {
+            raw.send(Kind::RESPONSE, Flags::END, frame.call, &NoHead, &text("good")).await;
+            return;
+        }
+    }
+}
+
+/// Has a server say `bytes` in place of an answer, after a good greeting or before any. Whatever
+/// it is, a client of a good server loses nothing, the call fails with a reason, and the next
+/// connection to the same server works.
+async fn ends(what: &str, greeted: bool, bytes: impl FnOnce(u64) -> Vec<u8>, says: &str) {
+    let world = world().await;
+    let bystander = Bystander::beside(&world).await;
+    let (lab, mut accept) = against(&world.net).await;
+    let call = |lab: &LabClient| {
+        let lab = lab.clone();
+        tokio::spawn(async move { lab.echo("x".into()).await })
+    };
+    let bad = call(&lab);
+    let mut raw = accept().await;
+    let request = raw.frame().await.unwrap();
+    assert_eq!(request.kind, Kind::REQUEST, "calls come right behind the HELLO");
+    if greeted {
+        greet(&mut raw).await;
+    }
+    raw.write(&bytes(request.call)).await;
+    raw.io.writer.shutdown().await.unwrap();
+    let status = bad.await.unwrap().unwrap_err();
+    let maybe = (Code::Unavailable, Executed::Maybe);
+    assert_eq!((status.code(), status.executed()), maybe, "{what}: {status}");
+    assert!(status.message().contains(says), "{what}: {status}");
+
+    let mut raw = accept().await;
+    greet(&mut raw).await;
+    let good = call(&lab);
+    answer(&mut raw).await;
+    assert_eq!(good.await.unwrap().unwrap(), "good", "{what}");
+    bystander.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_client_survives_whatever_a_server_says() {
+async fn a_server_that_speaks_something_else_is_told_by_its_first_bytes() {
+    for (bytes, says) in [
+        (&b"HTTP/1.1 200 OK\r\n"[..], "speaks HTTP/1"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is the address that of a web server?"),
+        (b"\x15\x03\x01\0\x02\x02\x0A", "the peer speaks TLS"),
+        (b"\0\0\x12\x04\0\0\0\0\0", "does not speak this protocol"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak this protocol"),
+        (b"", "the peer closed the connection"),
+        (b"\xF2R", "the peer closed the connection"),
+        (&preface::encode(9), "the peer speaks version 9"),
+    ] {
+        ends(says, false, |_| bytes.to_vec(), says).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_hello_is_none_is_left() {
+    let poor = Hello { max_calls: 31, ..hello() };
+    let rich = Hello { connection_credit: u64::MAX, ..hello() };
+    for (first, says) in [
+        (frame(Kind::HELLO, Flags::NONE, 0, &poor, b""), "max_calls of at least 32"),
+        (frame(Kind::HELLO, Flags::NONE, 0, &rich, b""), "more than anyone can send"),
+        (frame(Kind::HELLO, Flags::NONE, 0, &Garbage(vec![0xFF]), b""), "bad HELLO"),
+        (frame(Kind::PING, Flags::NONE, 0, &NoHead, b"12345678"), "the first frame is PING"),
+        (header(u32::MAX, 1, 0, 0, 0), "expected at most 65536"),
+    ] {
+        let bytes = [&preface::encode(1)[..], &first].concat();
+        ends(says, false, |_| bytes, says).await;
+    }
+    // One that greets well, and answers before.
+    let early = |call| {
+        let answer = frame(Kind::RESPONSE, Flags::END, call, &NoHead, &text("early"));
+        [&preface::encode(1)[..], &answer].concat()
+    };
+    ends("an early answer", false, early, "the first frame is RESPONSE, expected HELLO").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_frames_are_none_is_left() {
     let nothing: &(dyn Head + Sync) = &NoHead;
+    let garbage: &(dyn Head + Sync) = &Garbage(vec![0xFF]);
+    for (what, kind, flags, head, body, says) in [
+        ("an uncut body", Kind::RESPONSE, Flags::END, nothing, &[0; 40_000][..], "cut in pieces"),
+        ("an unknown kind", Kind(0x33), Flags::NONE, nothing, b"", "frame kind 51"),
+        ("an unknown flag", Kind::RESPONSE, Flags(8), nothing, b"", "frame flag 0x08"),
+        ("a REQUEST", Kind::REQUEST, Flags::END, nothing, b"", "a client got a REQUEST"),
+        ("a CANCEL", Kind::CANCEL, Flags::NONE, nothing, b"", "a client got a CANCEL"),
+        ("an endless answer", Kind::RESPONSE, Flags::MORE, nothing, b"", "more follows"),
+        ("a second HELLO", Kind::HELLO, Flags::NONE, &hello(), b"", "a second HELLO"),
+        ("garbage as CREDIT", Kind::CREDIT, Flags::NONE, garbage, b"", "bad CREDIT"),
+        ("garbage as GOAWAY", Kind::GOAWAY, Flags::NONE, garbage, b"", "bad GOAWAY"),
+        ("a short PING", Kind::PING, Flags::NONE, nothing, b"123", "PING has 8 bytes"),
+        (
+            "credit beyond reason",
+            Kind::CREDIT,
+            Flags::NONE,
+            &Credit { bytes: u64::MAX },
+            b"",
+            "more than anyone can send",
+        ),
+    ] {
+        let of_call = matches!(kind, Kind::REQUEST | Kind::RESPONSE | Kind::CANCEL);
+        let bytes = |call| frame(kind, flags, if of_call { call } else { 0 }, head, body);
+        ends(what, true, bytes, says).await;
+    }
+    ends("oversized length", true, |call| header(u32::MAX, 3, 2, 0, call), "at most 65536").await;
+    ends("a long head", true, |call| header(4, 3, 2, 5, call), "a head of 5 bytes").await;
+    ends("a server's call", true, |_| header(0, 3, 2, 0, 1 << 63), "kept for servers").await;
+    let cut = |call| header(5, 3, 2, 0, call);
+    ends("a truncated answer", true, cut, "the peer closed the connection").await;
+    let wrong = |call| {
+        let mut bytes = frame(Kind::RESPONSE, Flags::END | Flags::CHECKSUM, call, &NoHead, b"x");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        bytes
+    };
+    ends("a wrong checksum", true, wrong, "the frame's checksum is").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_floods_its_client_is_left() {
+    let ping = frame(Kind::PING, Flags::NONE, 0, &NoHead, b"12345678");
+    let pong = frame(Kind::PONG, Flags::NONE, 0, &NoHead, b"12345678");
+    let credit = frame(Kind::CREDIT, Flags::NONE, 0, &Credit { bytes: 0 }, b"");
+    let data = frame(Kind::DATA, Flags::MORE, 1 << 20, &NoHead, b"");
+    ends("pings", true, |_| ping.repeat(60), "too many pings").await;
+    let nothing = "frames that carry nothing";
+    ends("pongs", true, |_| pong.repeat(11_000), nothing).await;
+    ends("credits", true, |_| credit.repeat(11_000), nothing).await;
+    ends("empty pieces", true, |_| data.repeat(11_000), nothing).await;
+    ends("made-up frames", true, |_| header(0, 0xEE, 0, 0, 0).repeat(11_000), nothing).await;
+}
+
+/// An answer may take what the client granted and what it takes at most, and not a byte more.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_sends_more_than_was_granted_is_left() {
+    for (limits, says) in [
+        (
+            Limits { max_message_bytes: 90_000, connection_credit: 200_000, ..Limits::default() },
+            "an answer of more than 120000 bytes; this end takes 90000",
+        ),
+        (
+            Limits { max_message_bytes: 40_000, connection_credit: 40_000, ..Limits::default() },
+            "came with credit for 10000 only",
+        ),
+    ] {
+        let world = world().await;
+        let bystander = Bystander::beside(&world).await;
+        let mut listener = world.net.listen("evil").unwrap();
+        let builder = LabClient::builder().network(&world.net).limits(limits);
+        let lab = builder.connect("mem://evil").await.unwrap();
+        let call = tokio::spawn(async move { lab.echo("x".into()).await });
+        let mut raw = Raw::over(listener.accept().await.unwrap());
+        raw.expect_greeting().await;
+        greet(&mut raw).await;
+        let id = raw.frame().await.unwrap().call;
+        for _ in 0..4 {
+            raw.send(Kind::DATA, Flags::MORE, id, &NoHead, &[0; 30_000]).await;
+        }
+        let status = call.await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert!(status.message().contains(says), "{status}");
+        bystander.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_answer_fails_its_own_call_only() {
     let typed = ResponseHead {
         code: Code::NotFound,
         typed: true,
         message: "m".into(),
         ..ResponseHead::default()
     };
-    for (what, greeting, kind, flags, head, body, code, says) in [
-        (
-            "not our protocol",
-            &b"HTTP/1.1 200 OK\r\n"[..],
-            Kind(0),
-            Flags::NONE,
-            nothing,
-            &b""[..],
-            Code::Unavailable,
-            "speaks HTTP/1",
-        ),
-        (
-            "oversized frame",
-            b"",
-            Kind::RESPONSE,
-            Flags::NONE,
-            nothing,
-            &[0; 40_000],
-            Code::Unavailable,
-            "cut in pieces",
-        ),
-        (
-            "unknown frame",
-            b"",
-            Kind(0x33),
-            Flags::NONE,
-            nothing,
-            b"",
-            Code::Unavailable,
-            "frame kind 51",
-        ),
-        (
-            "a REQUEST",
-            b"",
-            Kind::REQUEST,
-            Flags::END,
-            nothing,
-            b"",
-            Code::Unavailable,
-            "a client got a REQUEST",
-        ),
-        (
-            "an answer that goes on",
-            b"",
-            Kind::RESPONSE,
-            Flags::MORE,
-            nothing,
-            b"",
-            Code::Unavailable,
-            "more follows",
-        ),
+    let world = world().await;
+    let bystander = Bystander::beside(&world).await;
+    let (lab, mut accept) = against(&world.net).await;
+    let first = tokio::spawn({
+        let lab = lab.clone();
+        async move { lab.echo("x".into()).await }
+    });
+    let mut raw = accept().await;
+    greet(&mut raw).await;
+    answer(&mut raw).await;
+    assert_eq!(first.await.unwrap().unwrap(), "good");
+    for (what, head, body, code, says) in [
         (
             "garbage as a value",
-            b"",
-            Kind::RESPONSE,
-            Flags::END,
-            nothing,
-            b"\xC1",
+            &NoHead as &(dyn Head + Sync),
+            &b"\xC1"[..],
             Code::Internal,
             "the answer could not be decoded",
         ),
+        ("no value", &NoHead, b"", Code::Internal, "the answer could not be decoded"),
+        ("an unknown typed error", &typed, b"\xC1", Code::NotFound, "m"),
+        ("a garbage head", &Garbage(vec![0xFF; 20_000]), b"", Code::Internal, "bad response head"),
         (
-            "an unknown typed error",
-            b"",
-            Kind::RESPONSE,
-            Flags::END,
-            &typed,
-            b"\xC1",
-            Code::NotFound,
-            "m",
-        ),
-        (
-            "a garbage head",
-            b"",
-            Kind::RESPONSE,
-            Flags::END,
-            &Garbage(vec![0xFF]),
+            "an unknown compression",
+            &Garbage(vec![0x20, 9]),
             b"",
             Code::Internal,
-            "bad response head",
+            "expected a compression",
+        ),
+        (
+            "too much metadata",
+            &Garbage([0x32, 3, 0x0A, 1, b'k'].repeat(65)),
+            b"",
+            Code::Internal,
+            "at most 64 entries",
+        ),
+        ("a nesting bomb", &NoHead, &[0x91; 30_000], Code::Internal, "could not be decoded"),
+        (
+            "a length that lies",
+            &NoHead,
+            &[0xDB, 0xFF, 0xFF, 0xFF, 0xFF],
+            Code::Internal,
+            "could not be decoded",
+        ),
+        // A code of a later version, and a time to stay away that never ends.
+        (
+            "an unknown code",
+            &Garbage([&[0x08, 99, 0x38][..], &[0xFF; 9], &[1]].concat()),
+            b"",
+            Code::Unknown,
+            "",
         ),
     ] {
-        let net = Network::new();
-        let (lab, mut accept) = against(&net).await;
-        let call = tokio::spawn(async move { lab.echo("x".into()).await });
-        let mut raw = accept().await;
-        let request = raw.frame().await.unwrap();
-        assert_eq!(request.kind, Kind::REQUEST, "calls come right behind the HELLO");
-        if greeting.is_empty() {
-            raw.write(&preface::encode(1)).await;
-            raw.send(Kind::HELLO, Flags::NONE, 0, &hello(), b"").await;
-            raw.send(kind, flags, request.call, head, body).await;
-        } else {
-            raw.write(greeting).await;
-        }
-        let status = call.await.unwrap().unwrap_err();
+        let call = |lab: &LabClient| {
+            let lab = lab.clone();
+            tokio::spawn(async move { lab.echo("x".into()).await })
+        };
+        let (before, bad, after) = (call(&lab), call(&lab), call(&lab));
+        answer(&mut raw).await;
+        let id = raw.frame().await.unwrap().call;
+        raw.send(Kind::RESPONSE, Flags::END, id, head, body).await;
+        answer(&mut raw).await;
+        let status = bad.await.unwrap().unwrap_err();
         assert_eq!(status.code(), code, "{what}: {status}");
         assert!(status.message().contains(says), "{what}: {status}");
+        // On the same connection.
+        assert_eq!(before.await.unwrap().unwrap(), "good", "{what}");
+        assert_eq!(after.await.unwrap().unwrap(), "good", "{what}");
     }
+    bystander.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,12 +296,10 @@ async fn answers_to_nobody_are_dropped_and_never_meet_a_newer_call() {
         }
         assert_eq!(frame.kind, Kind::CANCEL, "the server is told of the late call");
     };
-    let value =
-        |text: &str| [&[0xA0 | u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    raw.send(Kind::RESPONSE, Flags::END, old, &NoHead, &value("late")).await;
-    raw.send(Kind::RESPONSE, Flags::END, 999 << 20, &NoHead, &value("nobody")).await;
-    raw.send(Kind::DATA, Flags::MORE, old, &NoHead, &value("late")).await;
-    raw.send(Kind::RESPONSE, Flags::END, new, &NoHead, &value("second")).await;
+    raw.send(Kind::RESPONSE, Flags::END, old, &NoHead, &text("late")).await;
+    raw.send(Kind::RESPONSE, Flags::END, 999 << 20, &NoHead, &text("nobody")).await;
+    raw.send(Kind::DATA, Flags::MORE, old, &NoHead, &text("late")).await;
+    raw.send(Kind::RESPONSE, Flags::END, new, &NoHead, &text("second")).await;
     assert_eq!(second.await.unwrap().unwrap(), "second");
 }
 

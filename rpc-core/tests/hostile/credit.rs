@@ -28,21 +28,24 @@ async fn a_message_longer_than_taken_ends_the_connection() {
     let connection = Limits { max_message_bytes: 50_000, ..Limits::default() };
     let limits = ServerLimits { connection, ..ServerLimits::default() };
     let world = world_with(|server| server.limits(limits.clone())).await;
+    let bystander = Bystander::beside(&world).await;
     let mut raw = world.raw().await.greet().await;
     let head = RequestHead::new("test.Lab/echo");
     raw.send(Kind::REQUEST, Flags::MORE, 1 << 20, &head, &[b' '; 30_000]).await;
     raw.send(Kind::DATA, Flags::END, 1 << 20, &NoHead, &[b' '; 30_000]).await;
     let goaway = raw.goaway().await;
     assert_eq!((goaway.code, &*goaway.message), (LIMIT, "a request of more than 50000 bytes"));
+    bystander.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn credit_of_half_sent_and_cancelled_requests_comes_back() {
     let world = world().await;
+    let bystander = Bystander::beside(&world).await;
     let mut raw = world.raw().await.greet().await;
     let head = RequestHead::new("test.Lab/echo");
-    // A gigabyte of half-sent requests through 16 MiB of credit.
-    for _ in 0..40_000u64 {
+    // A quarter of a gigabyte of half-sent requests through 16 MiB of credit.
+    for _ in 0..8_000u64 {
         let id = raw.next_id();
         raw.send(Kind::REQUEST, Flags::MORE, id, &head, &[b' '; 30_000]).await;
         raw.cancel(id).await;
@@ -50,4 +53,5 @@ async fn credit_of_half_sent_and_cancelled_requests_comes_back() {
         assert_eq!((answered, code), (id, Code::Cancelled));
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
+    bystander.finish().await;
 }

@@ -7,6 +7,7 @@ async fn more_calls_than_allowed_are_refused_one_by_one() {
     let connection = Limits { max_calls: 32, ..Limits::default() };
     let limits = ServerLimits { connection, ..ServerLimits::default() };
     let world = world_with(|server| server.limits(limits)).await;
+    let bystander = Bystander::beside(&world).await;
     let mut raw = world.raw().await.greet().await;
     for _ in 0..40 {
         raw.call("test.Lab/hold", "{}").await;
@@ -16,10 +17,15 @@ async fn more_calls_than_allowed_are_refused_one_by_one() {
         assert_eq!((id, code), (n << 20, Code::ResourceExhausted));
         assert!(message.contains("32 calls in flight, which is its limit"), "{message}");
     }
+    // What takes no place is answered.
+    raw.ping().await;
+    while raw.frame().await.expect("a PONG").kind != Kind::PONG {}
     world.bench.release.add_permits(32);
     for _ in 0..32 {
         assert_eq!(raw.response().await.1, Code::Ok, "those within the limit lose nothing");
     }
+    good_call(&mut raw).await;
+    bystander.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,13 +52,49 @@ async fn more_connections_than_allowed_are_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn one_peer_may_not_have_all_connections() {
-    let limits = ServerLimits { max_connections_per_peer: 2, ..ServerLimits::default() };
+    // All of a memory network's peers have one address, the bystander too.
+    let limits = ServerLimits { max_connections_per_peer: 3, ..ServerLimits::default() };
     let world = world_with(|server| server.limits(limits)).await;
-    let _first = world.raw().await.greet().await;
-    let _second = world.raw().await.greet().await;
+    let bystander = Bystander::beside(&world).await;
+    let mut first = world.raw().await.greet().await;
+    let second = world.raw().await.greet().await;
     let mut third = world.raw().await;
     third.write(&preface::encode(1)).await;
     assert!(third.frame().await.is_none());
+    good_call(&mut first).await;
+    drop(second);
+    settle().await;
+    good_call(&mut world.raw().await.greet().await).await;
+    bystander.finish().await;
+}
+
+/// However many connections call, the server runs so many and says so to the others.
+#[tokio::test(start_paused = true)]
+async fn more_calls_than_a_server_runs_are_refused_one_by_one() {
+    let limits = ServerLimits { max_calls: 20, ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(limits)).await;
+    let mut peers = Vec::new();
+    for _ in 0..5 {
+        let mut raw = world.raw().await.greet().await;
+        for _ in 0..4 {
+            raw.call("test.Lab/hold", "{}").await;
+        }
+        peers.push(raw);
+    }
+    settle().await;
+    assert_eq!(world.server.in_flight(), 20);
+    let lab = world.client().await;
+    let status = lab.echo("x".into()).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::ResourceExhausted, Executed::No));
+    assert!(status.message().contains("20 calls in flight, which is its limit"), "{status}");
+
+    world.bench.release.add_permits(20);
+    for raw in &mut peers {
+        for _ in 0..4 {
+            assert_eq!(raw.response().await.1, Code::Ok, "those within the limit lose nothing");
+        }
+    }
+    assert_eq!(lab.echo("x".into()).await.unwrap(), "x");
 }
 
 /// A listener whose `accept` fails a while, as one does that has run out of descriptors.

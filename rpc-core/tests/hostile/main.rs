@@ -5,15 +5,19 @@
 mod common;
 
 mod answers;
-#[cfg(feature = "lz4")]
+#[cfg(any(feature = "lz4", feature = "zstd"))]
 mod compressed;
 mod credit;
 mod crowds;
 mod floods;
 mod frames;
 mod greeting;
+mod handlers;
+mod over_tcp;
 mod requests;
 mod silence;
+#[cfg(all(feature = "cbor", feature = "postcard"))]
+mod values;
 
 use std::time::Duration;
 
