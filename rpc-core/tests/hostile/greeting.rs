@@ -220,21 +220,37 @@ mod tenant {
 async fn an_address_reused_by_another_service_gets_no_call_of_the_one_before() {
     use tenant::{Any, Tenant, TenantClient, TenantServer};
 
-    let world = world().await;
-    let lab = world.client().await.with_timeout(Duration::from_millis(20));
-    assert_eq!(lab.echo("x".into()).await.unwrap(), "x");
-    world.server.drain().await;
+    let net = Network::new();
+    let (_, first) = common::serve(&net, "a", |server| server).await;
+    let (_, second) = common::serve(&net, "b", |server| server).await;
+    let both = common::client(&net, "mem://a,mem://b").await;
+    let only = common::client(&net, "mem://a").await;
+    for n in 0..10 {
+        assert_eq!(both.echo(format!("{n}")).await.unwrap(), format!("{n}"));
+    }
+    assert_eq!(only.echo("x".into()).await.unwrap(), "x");
 
-    let listener = world.net.listen("a").unwrap();
+    first.drain().await;
+    let listener = net.listen("a").unwrap();
     let counted = Any::default();
     let calls = counted.0.clone();
     rpc_core::Server::builder().add(TenantServer::new(counted)).listen_on(listener).await.unwrap();
-    let tenant = TenantClient::builder().network(&world.net).connect("mem://a").await.unwrap();
-    for n in 1..=100 {
-        let status = lab.echo("x".into()).await.unwrap_err();
-        assert_eq!(status.executed(), Executed::No, "{status}");
+    let tenant = TenantClient::builder().network(&net).connect("mem://a").await.unwrap();
+    for n in 0..100 {
+        // Who knows another node goes there, and loses nothing, nor time.
+        let start = tokio::time::Instant::now();
+        assert_eq!(both.echo(format!("{n}")).await.unwrap(), format!("{n}"));
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
         // Who is meant by the address now is answered.
         assert_eq!(tenant.echo("hi".into()).await.unwrap(), "the tenant says hi");
-        assert_eq!(calls.load(Ordering::SeqCst), n, "nobody else's call ran");
+        assert_eq!(calls.load(Ordering::SeqCst), n + 1, "nobody else's call ran");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // Who knows none is told that nothing ran, and why.
+    let status = only.echo("x".into()).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No), "{status}");
+    let why = "does not offer `test.Lab`; it offers test.Tenant";
+    assert!(status.message().contains(why), "{status}");
+    assert!(status.is_safe_to_retry());
+    assert_eq!(second.in_flight(), 0);
 }

@@ -127,3 +127,22 @@ async fn a_server_that_never_reads_holds_up_no_other_call() {
     drop(io);
     bystander.finish().await;
 }
+
+/// A good-bye for want of calls is no loss: nobody dials again before there is one.
+#[tokio::test(start_paused = true)]
+async fn an_idle_goodbye_is_not_dialled_again_until_needed() {
+    let connection = Limits {
+        idle_timeout: Duration::from_secs(100),
+        keepalive_interval: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let limits = ServerLimits { connection, ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(limits)).await;
+    let lab = world.client().await;
+    lab.echo("x".into()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(99)).await;
+    assert_eq!(world.net.connections("a"), 1);
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(world.net.connections("a"), 0);
+    assert_eq!(lab.echo("again".into()).await.unwrap(), "again");
+}
