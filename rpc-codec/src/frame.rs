@@ -9,6 +9,7 @@
 //! | 8 | 8 | call id; 0 is the connection itself |
 
 use std::fmt;
+use std::mem;
 use std::ops::BitOr;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -245,6 +246,77 @@ pub fn put_frame<H: Head + ?Sized>(
     Ok(())
 }
 
+/// A frame as it came: it shares the memory that it was read into.
+#[derive(Clone, Debug)]
+pub struct ReceivedFrame {
+    /// What it is for.
+    pub kind: Kind,
+    /// What else is to know.
+    pub flags: Flags,
+    /// Whose it is; 0 for the connection's own.
+    pub call: u64,
+    payload: Bytes,
+    head_len: u16,
+}
+
+impl ReceivedFrame {
+    /// The head's bytes.
+    pub fn head(&self) -> &[u8] {
+        &self.payload[..usize::from(self.head_len)]
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.payload[usize::from(self.head_len)..]
+    }
+
+    /// The body, which keeps the memory.
+    pub fn into_body(mut self) -> Bytes {
+        self.payload.advance(usize::from(self.head_len));
+        self.payload
+    }
+}
+
+impl From<ReceivedFrame> for Frame {
+    fn from(frame: ReceivedFrame) -> Self {
+        let ReceivedFrame { kind, flags, call, mut payload, head_len } = frame;
+        let head = payload.split_to(usize::from(head_len));
+        Self { kind, flags, call, head, body: payload }
+    }
+}
+
+/// Frames that have arrived whole, one after the other.
+#[derive(Debug, Default)]
+pub struct ReceivedFrames(Bytes);
+
+impl ReceivedFrames {
+    /// The next of them.
+    ///
+    /// # Errors
+    /// If its checksum is wrong.
+    #[expect(clippy::should_implement_trait, reason = "it may fail, and ends with that")]
+    pub fn next(&mut self) -> Result<Option<ReceivedFrame>, FrameError> {
+        // Only whole frames are in there, see [`FrameCodec::whole_bytes`].
+        let Some(bytes) = self.0.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let header = Header::parse(bytes);
+        let header_bytes = *bytes;
+        let end = HEADER_LEN + header.payload_len as usize;
+        let mut payload = if self.0.len() == end {
+            // The last one: what it leaves must not hold on to the memory.
+            mem::take(&mut self.0)
+        } else {
+            self.0.split_to(end)
+        };
+        payload.advance(HEADER_LEN);
+        if header.flags.contains(Flags::CHECKSUM) {
+            verify(&header_bytes, &mut payload)?;
+        }
+        let Header { kind, call, head_len, .. } = header;
+        let flags = Flags(header.flags.0 & !Flags::CHECKSUM.0);
+        Ok(Some(ReceivedFrame { kind, flags, call, payload, head_len }))
+    }
+}
+
 /// Bytes to frames and back, for [`tokio_util::codec`].
 ///
 /// Frames of unknown ignorable kinds are skipped as they arrive, without being kept.
@@ -290,6 +362,53 @@ impl FrameCodec {
         self.skipping > 0 || !buffered.is_empty()
     }
 
+    /// All frames that have arrived whole: cheaper than one at a time where there are many.
+    ///
+    /// # Errors
+    /// If what comes first is no frame. What is wrong behind a good one is told when asked again.
+    pub fn take_whole(&mut self, src: &mut BytesMut) -> Result<ReceivedFrames, FrameError> {
+        let whole = self.whole_bytes(src, usize::MAX)?;
+        Ok(ReceivedFrames(src.split_to(whole).freeze()))
+    }
+
+    /// How many bytes at the front of `src` are whole frames, `most` of them at most, once what is to
+    /// be skipped is gone.
+    fn whole_bytes(&mut self, src: &mut BytesMut, most: usize) -> Result<usize, FrameError> {
+        let mut whole = 0;
+        let mut frames = 0;
+        while frames < most {
+            if !self.skip(src) {
+                return Ok(0);
+            }
+            let Some(bytes) = src[whole..].first_chunk::<HEADER_LEN>() else { break };
+            let header = Header::parse(bytes);
+            match header.check(self.max_payload_bytes) {
+                Ok(()) => {}
+                Err(error) if whole == 0 => return Err(error),
+                Err(_) => break,
+            }
+            let end = whole + HEADER_LEN + header.payload_len as usize;
+            if header.kind.is_known() {
+                if src.len() < end {
+                    if whole == 0 {
+                        // The limit was checked above, so this reserves no more than that.
+                        src.reserve(end - src.len());
+                    }
+                    break;
+                }
+                whole = end;
+                frames += 1;
+            } else if whole == 0 {
+                src.advance(HEADER_LEN);
+                self.skipping = header.payload_len as usize;
+                self.skipped += 1;
+            } else {
+                break;
+            }
+        }
+        Ok(whole)
+    }
+
     /// Throws away what there is of a frame that is being skipped; true when all of it is gone.
     fn skip(&mut self, src: &mut BytesMut) -> bool {
         let some = self.skipping.min(src.len());
@@ -304,36 +423,9 @@ impl Decoder for FrameCodec {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        loop {
-            if !self.skip(src) {
-                return Ok(None);
-            }
-            let Some(bytes) = src.first_chunk::<HEADER_LEN>() else { return Ok(None) };
-            let header = Header::parse(bytes);
-            header.check(self.max_payload_bytes)?;
-            let payload_len = header.payload_len as usize;
-            if !header.kind.is_known() {
-                src.advance(HEADER_LEN);
-                self.skipping = payload_len;
-                self.skipped += 1;
-                continue;
-            }
-            if src.len() < HEADER_LEN + payload_len {
-                // The limit was checked above, so this reserves no more than that.
-                src.reserve(HEADER_LEN + payload_len - src.len());
-                return Ok(None);
-            }
-            let header_bytes = *bytes;
-            src.advance(HEADER_LEN);
-            let mut payload = src.split_to(payload_len).freeze();
-            if header.flags.contains(Flags::CHECKSUM) {
-                verify(&header_bytes, &mut payload)?;
-            }
-            let head = payload.split_to(usize::from(header.head_len));
-            let flags = Flags(header.flags.0 & !Flags::CHECKSUM.0);
-            let Header { kind, call, .. } = header;
-            return Ok(Some(Frame { kind, flags, call, head, body: payload }));
-        }
+        let whole = self.whole_bytes(src, 1)?;
+        let frame = ReceivedFrames(src.split_to(whole).freeze()).next()?;
+        Ok(frame.map(Frame::from))
     }
 }
 

@@ -35,7 +35,9 @@ pub mod preface;
 pub use code::{Code, Executed, Load, Origin, Priority};
 pub use compression::{Compression, CompressionError, DecompressLimits};
 pub use error::{FrameError, HeadError, HeadTooLarge};
-pub use frame::{Flags, Frame, FrameCodec, HEADER_LEN, Header, Kind, put_frame};
+pub use frame::{
+    Flags, Frame, FrameCodec, HEADER_LEN, Header, Kind, ReceivedFrame, ReceivedFrames, put_frame,
+};
 pub use head::{Cancel, Credit, Detail, Goaway, Head, Hello, NoHead, RequestHead, ResponseHead};
 pub use limits::{BIG_MESSAGE_BYTES, MAX_HEAD_BYTES, MAX_METHOD_BYTES, floor};
 pub use metadata::{Metadata, MetadataError};

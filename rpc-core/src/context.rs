@@ -40,28 +40,49 @@ pub(crate) struct Call {
     pub(crate) priority: Priority,
     pub(crate) attempt: u32,
     pub(crate) retried_upstream: bool,
-    pub(crate) trace_parent: String,
-    pub(crate) trace_state: String,
+    pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) reply: Mutex<Metadata>,
     pub(crate) cancel: Cancel,
 }
 
-/// Who calls.
+/// A W3C trace context, as it came.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) parent: String,
+    pub(crate) state: String,
+}
+
+impl Trace {
+    /// What a head says; `None` if it says nothing.
+    pub(crate) fn of(parent: &str, state: &str) -> Option<Arc<Self>> {
+        let said = !parent.is_empty() || !state.is_empty();
+        said.then(|| Arc::new(Self { parent: parent.to_owned(), state: state.to_owned() }))
+    }
+}
+
+/// Who calls. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Peer {
-    pub(crate) name: Arc<str>,
-    pub(crate) address: Arc<str>,
+pub struct Peer(Arc<Caller>);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Caller {
+    name: String,
+    address: Arc<str>,
 }
 
 impl Peer {
+    pub(crate) fn new(name: String, address: Arc<str>) -> Self {
+        Self(Arc::new(Caller { name, address }))
+    }
+
     /// The name it gave itself, for quotas and logs: nobody has checked it. Empty if it gave none.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Where its connection comes from.
     pub fn address(&self) -> &str {
-        &self.address
+        &self.0.address
     }
 }
 

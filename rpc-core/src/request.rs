@@ -11,6 +11,7 @@ use rpc_codec::format::DecodeLimits;
 use rpc_codec::{Compression, Load, Metadata, Priority};
 use tokio::time::Instant;
 
+use crate::context::Trace;
 use crate::report::CallReport;
 use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Origin, Status};
@@ -31,8 +32,7 @@ pub struct Request {
     pub(crate) oneway: bool,
     pub(crate) attempt: u32,
     pub(crate) retried_upstream: bool,
-    pub(crate) trace_parent: Cow<'static, str>,
-    pub(crate) trace_state: Cow<'static, str>,
+    pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) decode: DecodeLimits,
     pub(crate) report: Option<CallReport>,
     pub(crate) destination: Option<Arc<dyn Destination>>,
@@ -57,8 +57,7 @@ impl Request {
             oneway: false,
             attempt: 0,
             retried_upstream: false,
-            trace_parent: Cow::Borrowed(""),
-            trace_state: Cow::Borrowed(""),
+            trace: None,
             decode: DecodeLimits::default(),
             report: None,
             destination: None,

@@ -13,20 +13,40 @@ const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 const FIXED32: u8 = 5;
 
-pub(super) fn put_varint(dst: &mut BytesMut, mut value: u64) {
-    while value >= 0x80 {
-        dst.put_u8(low_byte(value) | 0x80);
-        value >>= 7;
+/// Two numbers, for one copy: a key and what follows it.
+struct Varints {
+    bytes: [u8; 20],
+    len: usize,
+}
+
+impl Varints {
+    fn of(first: u64, second: u64) -> Self {
+        let mut varints = Self { bytes: [0; 20], len: 0 };
+        varints.push(first);
+        varints.push(second);
+        varints
     }
-    dst.put_u8(low_byte(value));
+
+    /// Ten bytes hold any number.
+    fn push(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes[self.len] = low_byte(value) | 0x80;
+            self.len += 1;
+            value >>= 7;
+        }
+        self.bytes[self.len] = low_byte(value);
+        self.len += 1;
+    }
 }
 
 fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
 
-fn put_key(dst: &mut BytesMut, field: u32, wire_type: u8) {
-    put_varint(dst, u64::from(field << 3) | u64::from(wire_type));
+/// A field's key and the number behind it: its value or its length.
+fn put_key(dst: &mut BytesMut, field: u32, wire_type: u8, number: u64) {
+    let varints = Varints::of(u64::from(field << 3) | u64::from(wire_type), number);
+    dst.put_slice(&varints.bytes[..varints.len]);
 }
 
 /// A number that is 0 unless it is there.
@@ -38,8 +58,7 @@ pub(super) fn put_number(dst: &mut BytesMut, field: u32, value: u64) {
 
 /// A number that may be 0 and there.
 pub(super) fn put_present(dst: &mut BytesMut, field: u32, value: u64) {
-    put_key(dst, field, VARINT);
-    put_varint(dst, value);
+    put_key(dst, field, VARINT, value);
 }
 
 /// A text or bytes, empty unless there.
@@ -51,23 +70,20 @@ pub(super) fn put_bytes(dst: &mut BytesMut, field: u32, value: &[u8]) {
 
 /// An element of a repeated field, which is there even if empty.
 pub(super) fn put_element(dst: &mut BytesMut, field: u32, value: &[u8]) {
-    put_key(dst, field, BYTES);
-    put_varint(dst, value.len() as u64);
+    put_key(dst, field, BYTES, value.len() as u64);
     dst.put_slice(value);
 }
 
 /// A message of two fields of bytes, each left out if empty; there even if both are.
 pub(super) fn put_pair(dst: &mut BytesMut, field: u32, first: &[u8], second: &[u8]) {
-    put_key(dst, field, BYTES);
-    put_varint(dst, (bytes_len(first) + bytes_len(second)) as u64);
+    put_key(dst, field, BYTES, (bytes_len(first) + bytes_len(second)) as u64);
     put_bytes(dst, 1, first);
     put_bytes(dst, 2, second);
 }
 
 /// A message of two numbers, each left out if 0; there even if both are.
 pub(super) fn put_numbers(dst: &mut BytesMut, field: u32, first: u64, second: u64) {
-    put_key(dst, field, BYTES);
-    put_varint(dst, (number_len(first) + number_len(second)) as u64);
+    put_key(dst, field, BYTES, (number_len(first) + number_len(second)) as u64);
     put_number(dst, 1, first);
     put_number(dst, 2, second);
 }
@@ -112,6 +128,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field; `None` at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, HeadError> {
         if self.0.is_empty() {
             return Ok(None);
@@ -138,7 +155,18 @@ impl<'a> Fields<'a> {
         Ok(Some(Field { number, value }))
     }
 
+    #[inline]
     fn varint(&mut self, field: u32) -> Result<u64, HeadError> {
+        match self.0 {
+            &[byte, ref rest @ ..] if byte < 0x80 => {
+                self.0 = rest;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(field),
+        }
+    }
+
+    fn long_varint(&mut self, field: u32) -> Result<u64, HeadError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first().ok_or(HeadError::Truncated)?;
@@ -155,6 +183,7 @@ impl<'a> Fields<'a> {
         Err(HeadError::BadNumber { field })
     }
 
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], HeadError> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(HeadError::Truncated)?;
         self.0 = rest;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use bytes::Bytes;
 use rpc_codec::ResponseHead;
 use tokio::time::Instant;
 
@@ -53,9 +54,8 @@ fn inherit(request: &mut Request, context: &Context) {
     let Some(call) = context.call() else { return };
     request.priority.get_or_insert(call.priority);
     request.retried_upstream = context.is_retry();
-    if request.trace_parent.is_empty() && !call.trace_parent.is_empty() {
-        request.trace_parent = call.trace_parent.clone().into();
-        request.trace_state = call.trace_state.clone().into();
+    if request.trace.is_none() {
+        request.trace = call.trace.clone();
     }
     if let Some(baggage) = call.metadata.get_bytes(BAGGAGE)
         && request.metadata.get_bytes(BAGGAGE).is_none()
@@ -173,25 +173,27 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
 /// What an answer's bytes say.
 fn read(answer: Answer, limits: &Limits) -> Result<Response, Status> {
     let garbled = |what: String| Status::internal(what).from(Origin::Client, Executed::Maybe);
-    let head = ResponseHead::decode(&answer.head)
+    let head = ResponseHead::decode(answer.head())
         .map_err(|error| garbled(format!("bad response head: {error}")))?;
     if head.code != Code::Ok && !head.typed {
         return Err(status(&head));
     }
-    let body = limits
-        .inflate(answer.body, head.compression)
-        .map_err(|error| garbled(format!("the answer could not be decompressed: {error}")))?;
+    let compression = head.compression;
     let app_error = head
         .typed
         .then(|| Box::new(AppErrorHead { code: head.code, message: head.message.to_string() }));
-    Ok(Response {
-        body,
+    let mut response = Response {
+        body: Bytes::new(),
         app_error,
         metadata: head.metadata.into_owned(),
         degraded: head.degraded,
         load: head.load,
         arrived: Some(answer.at),
-    })
+    };
+    response.body = limits
+        .inflate(answer.into_body(), compression)
+        .map_err(|error| garbled(format!("the answer could not be decompressed: {error}")))?;
+    Ok(response)
 }
 
 fn status(head: &ResponseHead<'_>) -> Status {

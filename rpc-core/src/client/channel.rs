@@ -109,21 +109,21 @@ impl Channel {
     ///
     /// # Cancel safety
     /// Dropping it cancels the call, on the server too.
-    pub async fn call(&self, request: Request) -> Result<Response, Status> {
+    pub async fn call(&self, mut request: Request) -> Result<Response, Status> {
         let counters = self.0.ledger.of(&request.method);
-        self.call_counted(request, &counters).await
+        self.call_counted(&mut request, &counters).await
     }
 
     /// Makes one call of the method that is counted by `counters`.
     pub(super) async fn call_counted(
         &self,
-        mut request: Request,
+        request: &mut Request,
         counters: &Counters,
     ) -> Result<Response, Status> {
         let begun = Begun { counters, at: Instant::now(), ended: false };
         let result = match &self.0.layered {
-            None => call::call(&self.0.core, &mut request, begun.at).await,
-            Some(layered) => layered.handle(request).await,
+            None => call::call(&self.0.core, request, begun.at).await,
+            Some(layered) => layered.handle(request.clone()).await,
         };
         begun.end(&result);
         result
@@ -204,6 +204,9 @@ impl Core {
     /// The next node in turn that was not `tried`; one that is known to be out of reach only if
     /// there is no other.
     pub(super) fn pick(&self, tried: &[usize]) -> Option<(usize, &Arc<Node>)> {
+        if let ([only], []) = (self.nodes.as_slice(), tried) {
+            return Some((0, only));
+        }
         let count = self.nodes.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = (0..count).map(|step| first.wrapping_add(step) % count);

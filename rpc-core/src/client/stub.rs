@@ -123,9 +123,9 @@ impl Stub {
         // They are encoded now, and may be large.
         drop(args);
         match request {
-            Ok(request) => {
-                let format = request.format.clone();
-                (format, self.channel.call_counted(request, counters).await)
+            Ok(mut request) => {
+                let result = self.channel.call_counted(&mut request, counters).await;
+                (request.format, result)
             }
             Err(status) => {
                 counters.record(Outcome::of_status(&status), Duration::ZERO, 1);

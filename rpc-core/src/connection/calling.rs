@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use rpc_codec::{
-    BIG_MESSAGE_BYTES, Compression, Flags, Frame, Goaway, Hello, Kind, RequestHead, floor, preface,
+    BIG_MESSAGE_BYTES, Compression, Flags, Goaway, Hello, Kind, ReceivedFrame, RequestHead, floor,
+    preface,
 };
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
@@ -82,12 +83,26 @@ pub(crate) enum Sequel {
 /// An answer as it came: its head is read by whoever waited.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) head: Bytes,
-    pub(crate) body: Bytes,
+    frame: ReceivedFrame,
+    /// The whole body of a big answer.
+    big: Option<Bytes>,
     /// When it was read.
     pub(crate) at: Instant,
     /// The peer's credit for a big body, given back when this is dropped.
     pub(crate) _credit: Option<Returned>,
+}
+
+impl Answer {
+    pub(crate) fn head(&self) -> &[u8] {
+        self.frame.head()
+    }
+
+    pub(crate) fn into_body(self) -> Bytes {
+        match self.big {
+            None => self.frame.into_body(),
+            Some(body) => body,
+        }
+    }
 }
 
 /// Starts a connection over `io`. The future is its task and has to be spawned.
@@ -289,8 +304,10 @@ fn head<'a>(request: &'a Request, compression: Compression, now: Instant) -> Req
     head.priority = request.priority();
     head.attempt = request.attempt;
     head.retried_upstream = request.retried_upstream;
-    head.trace_parent = &request.trace_parent;
-    head.trace_state = &request.trace_state;
+    if let Some(trace) = &request.trace {
+        head.trace_parent = &trace.parent;
+        head.trace_state = &trace.state;
+    }
     head.metadata = std::borrow::Cow::Borrowed(&request.metadata);
     head.oneway = request.oneway;
     head
@@ -348,7 +365,7 @@ impl Drop for OpenCall<'_> {
 struct Calling {
     shared: Arc<Shared>,
     /// The answers of one read, to be handed over together.
-    answers: Vec<Frame>,
+    answers: Vec<ReceivedFrame>,
     wakers: Vec<Waker>,
 }
 
@@ -371,7 +388,7 @@ impl Role for Calling {
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
+    fn frame(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault> {
         match frame.kind {
             Kind::RESPONSE if frame.flags.contains(Flags::MORE) => {
                 return fault::protocol("a RESPONSE frame says that more follows");
@@ -498,14 +515,14 @@ impl Calling {
         result
     }
 
-    fn piece(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn piece(&mut self, frame: &ReceivedFrame) -> Result<(), Fault> {
         let shared = &self.shared;
-        shared.outbox.receive(frame.body.len())?;
-        let piece = shared.lock().piece(frame.call, &frame.body);
+        shared.outbox.receive(frame.body().len())?;
+        let piece = shared.lock().piece(frame.call, frame.body());
         match piece {
             Piece::Kept(bytes) => shared.check_size(bytes),
             Piece::Unwanted => {
-                shared.outbox.give_back(frame.body.len());
+                shared.outbox.give_back(frame.body().len());
                 Ok(())
             }
         }
@@ -514,16 +531,21 @@ impl Calling {
 
 impl Shared {
     /// A frame as the answer it is, with the pieces that came before it.
-    fn answer(&self, frame: Frame, calls: &mut Calls, now: Instant) -> Result<Answer, Fault> {
-        let (mut body, mut credit) = (frame.body, None);
-        if let Some(mut pieces) = calls.take_pieces(frame.call) {
-            self.outbox.receive(body.len())?;
-            credit = Some(Returned::new(&self.outbox, pieces.len() + body.len()));
-            pieces.extend_from_slice(&body);
-            body = pieces.freeze();
-        }
-        self.check_size(body.len())?;
-        Ok(Answer { head: frame.head, body, at: now, _credit: credit })
+    fn answer(
+        &self,
+        frame: ReceivedFrame,
+        calls: &mut Calls,
+        now: Instant,
+    ) -> Result<Answer, Fault> {
+        let Some(mut pieces) = calls.take_pieces(frame.call) else {
+            self.check_size(frame.body().len())?;
+            return Ok(Answer { frame, big: None, at: now, _credit: None });
+        };
+        self.outbox.receive(frame.body().len())?;
+        pieces.extend_from_slice(frame.body());
+        let credit = Returned::new(&self.outbox, pieces.len());
+        self.check_size(pieces.len())?;
+        Ok(Answer { frame, big: Some(pieces.freeze()), at: now, _credit: Some(credit) })
     }
 
     fn check_size(&self, bytes: usize) -> Result<(), Fault> {

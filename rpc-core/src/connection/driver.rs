@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_codec::preface::{self, NotOurs};
-use rpc_codec::{BIG_MESSAGE_BYTES, Credit, Frame, Goaway, Hello, Kind};
+use rpc_codec::{BIG_MESSAGE_BYTES, Credit, Goaway, Hello, Kind, ReceivedFrame};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Limits;
@@ -30,7 +30,7 @@ pub(crate) trait Role: Send {
     fn greeted(&mut self, hello: &Hello) -> Result<(), Fault>;
 
     /// A REQUEST, RESPONSE, DATA or CANCEL frame.
-    fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault>;
+    fn frame(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault>;
 
     /// All frames were handled of what was read at `now`.
     fn read_done(&mut self, now: Instant) -> Result<(), Fault>;
@@ -168,18 +168,18 @@ impl<R: Role> Driver<R> {
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
-        if frame.body.len() > BIG_MESSAGE_BYTES {
+    fn frame(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault> {
+        if frame.body().len() > BIG_MESSAGE_BYTES {
             return fault::protocol(format!(
                 "a frame carries {} bytes of a message; messages over {BIG_MESSAGE_BYTES} bytes \
                  are cut in pieces of at most that",
-                frame.body.len()
+                frame.body().len()
             ));
         }
         match frame.kind {
             Kind::HELLO => return self.hello(&frame),
             Kind::GOAWAY => {
-                return self.role.goaway(decoded(Goaway::decode(&frame.head), "GOAWAY")?);
+                return self.role.goaway(decoded(Goaway::decode(frame.head()), "GOAWAY")?);
             }
             other if !self.greeted => {
                 return fault::protocol(format!("the first frame is {other:?}, expected HELLO"));
@@ -188,25 +188,25 @@ impl<R: Role> Driver<R> {
         }
         match frame.kind {
             Kind::PING => {
-                if frame.body.len() != 8 {
+                if frame.body().len() != 8 {
                     return fault::protocol("the body of a PING has 8 bytes");
                 }
                 if !self.pings.take(now) {
                     return Err(Fault::Limit("too many pings".into()));
                 }
-                self.outbox.push_pong(&frame.body);
+                self.outbox.push_pong(frame.body());
             }
             Kind::PONG => self.empty_frame(now)?,
             Kind::CREDIT => {
                 self.empty_frame(now)?;
-                let credit = decoded(Credit::decode(&frame.head), "CREDIT")?;
+                let credit = decoded(Credit::decode(frame.head()), "CREDIT")?;
                 // A call's own credit is for streams, of which there are none yet.
                 if frame.call == 0 {
                     self.outbox.add_credit(credit.bytes)?;
                 }
             }
             Kind::REQUEST | Kind::RESPONSE | Kind::DATA | Kind::CANCEL => {
-                if frame.kind == Kind::DATA && frame.body.is_empty() {
+                if frame.kind == Kind::DATA && frame.body().is_empty() {
                     self.empty_frame(now)?;
                 }
                 self.last_call = now;
@@ -218,11 +218,11 @@ impl<R: Role> Driver<R> {
         Ok(())
     }
 
-    fn hello(&mut self, frame: &Frame) -> Result<(), Fault> {
+    fn hello(&mut self, frame: &ReceivedFrame) -> Result<(), Fault> {
         if self.greeted {
             return fault::protocol("a second HELLO");
         }
-        let hello = decoded(Hello::decode(&frame.head), "HELLO")?;
+        let hello = decoded(Hello::decode(frame.head()), "HELLO")?;
         self.greeted = true;
         self.introduce();
         self.outbox.set_checksum(hello.checksum);

@@ -3,9 +3,8 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use rpc_codec::{Frame, FrameCodec, preface};
+use rpc_codec::{FrameCodec, ReceivedFrame, ReceivedFrames, preface};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::codec::Decoder;
 
 use super::fault::Fault;
 
@@ -18,6 +17,7 @@ pub(super) struct Inbound {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
     codec: FrameCodec,
+    frames: ReceivedFrames,
     read_bytes: usize,
     preface_seen: bool,
 }
@@ -28,6 +28,7 @@ impl Inbound {
             reader,
             buffer: BytesMut::new(),
             codec: FrameCodec::new(max_frame_bytes),
+            frames: ReceivedFrames::default(),
             read_bytes: MIN_READ_BYTES,
             preface_seen: false,
         }
@@ -48,11 +49,15 @@ impl Inbound {
     }
 
     /// The next whole frame of what was read.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, Fault> {
+    pub(super) fn next_frame(&mut self) -> Result<Option<ReceivedFrame>, Fault> {
+        if let Some(frame) = self.frames.next()? {
+            return Ok(Some(frame));
+        }
         if !self.preface_seen && !self.take_preface()? {
             return Ok(None);
         }
-        Ok(self.codec.decode(&mut self.buffer)?)
+        self.frames = self.codec.take_whole(&mut self.buffer)?;
+        Ok(self.frames.next()?)
     }
 
     fn take_preface(&mut self) -> Result<bool, Fault> {

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rpc_codec::{Cancel, Flags, Frame, Goaway, Hello, Kind, Metadata};
+use rpc_codec::{Cancel, Flags, Goaway, Hello, Kind, Metadata, ReceivedFrame};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -43,8 +43,10 @@ pub(crate) trait Accept: Send + Sync + 'static {
 
 /// A request as it came.
 pub(crate) struct Incoming<'a> {
-    pub(crate) head: &'a Bytes,
-    pub(crate) body: Bytes,
+    /// The only frame, or the first of a big request.
+    pub(crate) frame: ReceivedFrame,
+    /// The whole body of a big request.
+    pub(crate) big: Option<Bytes>,
     pub(crate) peer: &'a Peer,
     pub(crate) now: Instant,
     /// Calls running on this connection.
@@ -75,7 +77,7 @@ pub(crate) enum Phase {
 
 /// A big request of which the end has yet to come.
 struct Partial {
-    head: Bytes,
+    first: ReceivedFrame,
     body: BytesMut,
     credit: Returned,
 }
@@ -85,6 +87,7 @@ pub(crate) struct Serving {
     accept: Arc<dyn Accept>,
     hello: Hello,
     peer: Peer,
+    address: Arc<str>,
     partial: HashMap<u64, Partial>,
     last_call: u64,
     phase: watch::Receiver<Phase>,
@@ -111,7 +114,8 @@ impl Serving {
             shared: Served::new(outbox.clone(), limits.clone()),
             accept,
             hello,
-            peer: Peer { name: "".into(), address: io.peer.clone() },
+            peer: Peer::new(String::new(), io.peer.clone()),
+            address: io.peer.clone(),
             partial: HashMap::new(),
             last_call: 0,
             phase,
@@ -123,7 +127,7 @@ impl Serving {
         Driver::new(io, outbox, limits.clone(), role).run()
     }
 
-    fn request(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
+    fn request(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault> {
         if frame.call <= self.last_call {
             return fault::protocol(format!(
                 "call ids increase, and {} comes after {}",
@@ -135,43 +139,44 @@ impl Serving {
         }
         self.last_call = frame.call;
         if !frame.flags.contains(Flags::MORE) {
-            self.start(frame.call, &frame.head, frame.body, None, now);
+            self.start(frame, None, None, now);
             return Ok(());
         }
         if self.partial.len() >= self.shared.limits.calls() as usize {
             return Err(Fault::Limit("more calls begun than a connection may have".into()));
         }
-        self.shared.outbox.receive(frame.body.len())?;
-        let credit = Returned::new(&self.shared.outbox, frame.body.len());
-        let partial = Partial { head: frame.head, body: BytesMut::from(&frame.body[..]), credit };
-        self.partial.insert(frame.call, partial);
+        let (call, body) = (frame.call, frame.body());
+        self.shared.outbox.receive(body.len())?;
+        let credit = Returned::new(&self.shared.outbox, body.len());
+        let body = BytesMut::from(body);
+        self.partial.insert(call, Partial { first: frame, body, credit });
         Ok(())
     }
 
-    fn data(&mut self, frame: &Frame, now: Instant) -> Result<(), Fault> {
-        self.shared.outbox.receive(frame.body.len())?;
+    fn data(&mut self, frame: &ReceivedFrame, now: Instant) -> Result<(), Fault> {
+        self.shared.outbox.receive(frame.body().len())?;
         let Some(partial) = self.partial.get_mut(&frame.call) else {
             // The rest of a request that was cancelled meanwhile.
-            self.shared.outbox.give_back(frame.body.len());
+            self.shared.outbox.give_back(frame.body().len());
             return Ok(());
         };
-        partial.body.extend_from_slice(&frame.body);
-        partial.credit.add(frame.body.len());
+        partial.body.extend_from_slice(frame.body());
+        partial.credit.add(frame.body().len());
         let max = self.shared.limits.message_bytes();
         if partial.body.len() > max as usize {
             let what = format!("a request of more than {max} bytes");
             return Err(Fault::Limit(what.into()));
         }
         if !frame.flags.contains(Flags::MORE)
-            && let Some(Partial { head, body, credit }) = self.partial.remove(&frame.call)
+            && let Some(Partial { first, body, credit }) = self.partial.remove(&frame.call)
         {
-            self.start(frame.call, &head, body.freeze(), Some(credit), now);
+            self.start(first, Some(body.freeze()), Some(credit), now);
         }
         Ok(())
     }
 
-    fn cancel(&mut self, frame: &Frame, now: Instant) -> Result<(), Fault> {
-        let cancel = Cancel::decode(&frame.head)
+    fn cancel(&mut self, frame: &ReceivedFrame, now: Instant) -> Result<(), Fault> {
+        let cancel = Cancel::decode(frame.head())
             .map_err(|error| Fault::Protocol(format!("bad CANCEL: {error}").into()))?;
         if !self.cancels.take(now) {
             return Err(Fault::Limit("too many calls cancelled".into()));
@@ -187,16 +192,15 @@ impl Serving {
 
     fn start(
         &mut self,
-        call: u64,
-        head: &Bytes,
-        body: Bytes,
+        frame: ReceivedFrame,
+        big: Option<Bytes>,
         credit: Option<Returned>,
         now: Instant,
     ) {
-        let shared = &self.shared;
+        let (shared, call) = (&self.shared, frame.call);
         let incoming = Incoming {
-            head,
-            body,
+            frame,
+            big,
             peer: &self.peer,
             now,
             in_flight: shared.in_flight.load(Ordering::Relaxed) + self.partial.len(),
@@ -238,7 +242,7 @@ impl Role for Serving {
     fn greeted(&mut self, hello: &Hello) -> Result<(), Fault> {
         // Names are bounded by the builder that made them.
         let _ = self.shared.outbox.push_hello(&self.hello);
-        self.peer.name = hello.peer_name.as_str().into();
+        self.peer = Peer::new(hello.peer_name.clone(), self.address.clone());
         // The driver takes one HELLO only.
         let _ = self.shared.client.set(hello.clone());
         self.accept
@@ -250,7 +254,7 @@ impl Role for Serving {
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Fault> {
+    fn frame(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault> {
         match frame.kind {
             Kind::REQUEST => self.request(frame, now)?,
             Kind::DATA => self.data(&frame, now)?,

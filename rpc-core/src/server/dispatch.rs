@@ -1,15 +1,15 @@
 //! From a request's bytes to a running handler: cheap things first, the arguments last.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_codec::{Hello, RequestHead};
+use rpc_codec::{Compression, Hello, RequestHead};
 use tokio::time::Instant;
 
-use super::router::{Route, Router};
+use super::router::{Arguments, Route, Router};
 use crate::connection::{Accept, Accepted, Incoming, Place, Places, Run};
-use crate::context::{Call, Context};
+use crate::context::{Call, Cancel, Context, Trace};
 use crate::observe::{Meter, MethodStats};
 use crate::request::Request;
 use crate::service::BoxService;
@@ -40,7 +40,7 @@ impl Accept for Dispatch {
     }
 
     fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_> {
-        let head = match RequestHead::decode(incoming.head) {
+        let head = match RequestHead::decode(incoming.frame.head()) {
             Ok(head) => head,
             Err(error) => {
                 let bad = format!("bad request head: {error}");
@@ -48,14 +48,24 @@ impl Accept for Dispatch {
                 return Accepted::Refused { status, oneway: false, meter: &self.unknown };
             }
         };
+        let oneway = head.oneway;
         let route = self.router.find(head.method);
         let meter = route.map_or(&self.unknown, |route| &route.meter);
-        let oneway = head.oneway;
-        match self.run(head, route, incoming) {
+        let admitted = self.admit(head, route, &incoming);
+        match admitted.and_then(|admitted| self.run(admitted, route, incoming)) {
             Ok(run) => Accepted::Run(run, meter),
             Err(status) => Accepted::Refused { status, oneway, meter },
         }
     }
+}
+
+/// A call that there is room for, and what its head says.
+struct Admitted {
+    call: Call,
+    format: Cow<'static, str>,
+    compression: Compression,
+    oneway: bool,
+    place: Place,
 }
 
 impl Dispatch {
@@ -70,54 +80,64 @@ impl Dispatch {
         all
     }
 
-    fn run(
+    /// Looks at what costs little: the time that is left, and whether there is room.
+    fn admit(
         &self,
         head: RequestHead<'_>,
         route: Option<&Route>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Admitted, Status> {
+        let deadline = deadline(&head, incoming)?;
+        let place = self.place(incoming)?;
+        Ok(Admitted {
+            call: Call {
+                method: Self::method(route, head.method),
+                deadline,
+                metadata: head.metadata.into_owned(),
+                peer: incoming.peer.clone(),
+                priority: head.priority,
+                attempt: head.attempt,
+                retried_upstream: head.retried_upstream,
+                trace: Trace::of(head.trace_parent, head.trace_state),
+                reply: Mutex::default(),
+                cancel: Cancel::default(),
+            },
+            format: self.format(head.format),
+            compression: head.compression,
+            oneway: head.oneway,
+            place,
+        })
+    }
+
+    /// The call's handler, ready to be polled.
+    fn run(
+        &self,
+        admitted: Admitted,
+        route: Option<&Route>,
         incoming: Incoming<'_>,
     ) -> Result<Run, Status> {
-        let deadline = deadline(&head, &incoming)?;
-        let place = self.admit(&incoming)?;
-        let Incoming { body, peer, now, limits, .. } = incoming;
-        let body = limits.inflate(body, head.compression).map_err(|error| {
+        let Admitted { call, format, compression, oneway, place } = admitted;
+        let Incoming { frame, big, now, limits, .. } = incoming;
+        let body = big.unwrap_or_else(|| frame.into_body());
+        let body = limits.inflate(body, compression).map_err(|error| {
             let what = format!("the arguments could not be decompressed: {error}");
             Status::refused(Code::InvalidArgument, what)
         })?;
-        let mut request =
-            Request::new(Self::method(route, head.method), self.format(head.format), body);
-        request.metadata = head.metadata.into_owned();
-        request.deadline = deadline;
-        request.priority = Some(head.priority);
-        request.oneway = head.oneway;
-        request.attempt = head.attempt;
-        request.retried_upstream = head.retried_upstream;
-        request.decode = limits.decode.clone();
-        let context = Context::new(Call {
-            method: request.method.clone(),
-            deadline,
-            metadata: request.metadata.clone(),
-            peer: peer.clone(),
-            priority: head.priority,
-            attempt: head.attempt,
-            retried_upstream: head.retried_upstream,
-            trace_parent: head.trace_parent.to_owned(),
-            trace_state: head.trace_state.to_owned(),
-            ..Call::default()
-        });
+        let given = Arguments { body, format, limits: limits.decode.clone() };
         let handler = match (&self.layered, route) {
-            (Some(layered), _) => layered.handle(request),
-            (None, Some(route)) => route.handle(request),
-            (None, None) => return Err(self.router.unknown(head.method)),
+            (Some(layered), _) => layered.handle(request(&call, given, oneway)),
+            (None, Some(route)) => route.handle(given),
+            (None, None) => return Err(self.router.unknown(&call.method)),
         };
         Ok(Run {
             handler,
-            context,
             received: now,
-            deadline,
+            deadline: call.deadline,
             idempotent: route.is_some_and(|route| route.method.is_idempotent()),
-            oneway: head.oneway,
-            compression: head.compression,
+            oneway,
+            compression,
             place,
+            context: Context::new(call),
         })
     }
 
@@ -135,7 +155,7 @@ impl Dispatch {
     }
 
     /// Whether there is room for one call more.
-    fn admit(&self, incoming: &Incoming<'_>) -> Result<Place, Status> {
+    fn place(&self, incoming: &Incoming<'_>) -> Result<Place, Status> {
         let full = |what: String| Status::refused(Code::ResourceExhausted, what);
         let limits = incoming.limits;
         if incoming.in_flight >= limits.calls() as usize {
@@ -155,6 +175,20 @@ impl Dispatch {
             full(format!("this server has {max} calls in flight, which is its limit"))
         })
     }
+}
+
+/// The call as a user's layers see it.
+fn request(call: &Call, given: Arguments, oneway: bool) -> Request {
+    let mut request = Request::new(call.method.clone(), given.format, given.body);
+    request.decode = given.limits;
+    request.metadata = call.metadata.clone();
+    request.deadline = call.deadline;
+    request.priority = Some(call.priority);
+    request.oneway = oneway;
+    request.attempt = call.attempt;
+    request.retried_upstream = call.retried_upstream;
+    request.trace = call.trace.clone();
+    request
 }
 
 fn deadline(head: &RequestHead<'_>, incoming: &Incoming<'_>) -> Result<Option<Instant>, Status> {

@@ -1,12 +1,14 @@
 //! Which handler answers which method.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rpc_codec::format::Formats;
+use bytes::Bytes;
+use rpc_codec::format::{DecodeLimits, Formats};
 use rustc_hash::FxHashMap;
 
 use crate::method::Method;
@@ -16,7 +18,14 @@ use crate::request::{Request, Response};
 use crate::service::BoxFuture;
 use crate::status::{Code, Status};
 
-type Handler = dyn Fn(Request) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
+type Handler = dyn Fn(Arguments) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
+
+/// A call's arguments as they came, and how they are to be read.
+pub(crate) struct Arguments {
+    pub(crate) body: Bytes,
+    pub(crate) format: Cow<'static, str>,
+    pub(crate) limits: DecodeLimits,
+}
 
 /// What can be added to a server: the generated `…Server` types.
 #[diagnostic::on_unimplemented(
@@ -93,11 +102,11 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
         Fut: Future<Output = R> + Send + 'static,
     {
         let implementation = self.implementation.clone();
-        let route = move |request: Request| -> BoxFuture<'static, Result<Response, Status>> {
+        let route = move |given: Arguments| -> BoxFuture<'static, Result<Response, Status>> {
             let (implementation, handler) = (implementation.clone(), handler.clone());
             Box::pin(async move {
-                let args = decode_args::<F, A>(request.body, &request.format, &request.decode)?;
-                answer(handler(implementation, args).await, &request.format)
+                let args = decode_args::<F, A>(given.body, &given.format, &given.limits)?;
+                answer(handler(implementation, args).await, &given.format)
             })
         };
         self.service.formats = F::names();
@@ -146,8 +155,8 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    pub(crate) fn handle(&self, request: Request) -> BoxFuture<'static, Result<Response, Status>> {
-        (self.handler)(request)
+    pub(crate) fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
+        (self.handler)(given)
     }
 }
 
@@ -208,7 +217,10 @@ impl Router {
     /// *Unimplemented* for a method that is not here, else what its handler says.
     pub fn handle(&self, request: Request) -> BoxFuture<'static, Result<Response, Status>> {
         match self.find(request.method()) {
-            Some(route) => route.handle(request),
+            Some(route) => {
+                let Request { body, format, decode: limits, .. } = request;
+                route.handle(Arguments { body, format, limits })
+            }
             None => {
                 let unknown = self.unknown(request.method());
                 Box::pin(async move { Err(unknown) })
