@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::child::Endpoints;
 use crate::control::Control;
-use crate::peer::{self, Ball, Caller, Peer};
+use crate::peer::{Ball, Caller, Peer};
 use crate::plan::Measurement;
 use crate::recorder::Recorder;
 use crate::{Failure, cpu, runtime};
@@ -31,14 +31,14 @@ pub(crate) struct Outcome {
 pub(crate) fn run(measurement: &Measurement, server: Endpoints) -> Result<(), Failure> {
     cpu::pin(CPU)?;
     let runtime = runtime::of_client(measurement)?;
-    let outcome = runtime.block_on(peer::drive(measurement, server))?;
+    let outcome = runtime.block_on(measurement.contender.drive(*measurement, server))?;
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())
 }
 
 /// Drives one peer.
 pub(crate) async fn drive<P: Peer>(
-    measurement: &Measurement,
+    measurement: Measurement,
     server: Endpoints,
 ) -> Result<Outcome, Failure> {
     let load = measurement.cell.load;

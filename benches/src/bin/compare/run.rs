@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn measure(options: &Options) -> Result<Vec<Row>, Failure> {
-    let contenders = options.only.clone().unwrap_or_else(|| Contender::all().to_vec());
+    let contenders = options.only.clone().unwrap_or_else(Contender::all);
     let window = options.window.unwrap_or(WINDOW);
     let mut rows = Vec::new();
     for cell in cells(options) {

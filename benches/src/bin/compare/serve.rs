@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::{io, process, thread};
 
 use crate::child::Endpoints;
-use crate::peer;
 use crate::plan::Measurement;
 use crate::{Failure, control, cpu, runtime};
 
@@ -16,7 +15,7 @@ pub(crate) fn run(measurement: &Measurement) -> Result<(), Failure> {
     end_with_the_parent()?;
     let runtime = runtime::of_server(measurement)?;
     runtime.block_on(async {
-        let peer = peer::serve(measurement.contender).await?;
+        let peer = measurement.contender.serve().await?;
         let endpoints = Endpoints { peer, control: control::listen()? };
         println!("{}", serde_json::to_string(&endpoints)?);
         std::future::pending().await

@@ -4,12 +4,22 @@ mod multiplex;
 mod ours;
 mod raw;
 mod raw_msg;
+mod rest;
+
+#[cfg(feature = "peers")]
+mod connectrpc;
+#[cfg(feature = "peers")]
+mod tarpc;
+#[cfg(feature = "peers")]
+mod tonic;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use benches::Note;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Failure;
 use crate::child::Endpoints;
@@ -17,7 +27,9 @@ use crate::drive::{self, Outcome};
 use crate::plan::{Load, Measurement};
 
 /// One way to carry a call.
-pub(crate) trait Peer {
+pub(crate) trait Peer: 'static {
+    const NAME: &'static str;
+    const FORMAT: &'static str;
     type Caller: Caller;
 
     /// Serves on a port that the system chooses, until the runtime is dropped.
@@ -61,48 +73,79 @@ impl Ball for Note {
     }
 }
 
-/// A peer and the format it speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Contender {
-    OursProtobuf,
-    OursMsgpack,
-    Raw,
-    RawMsg,
+/// A peer, its type erased.
+struct Entry {
+    peer: &'static str,
+    format: &'static str,
+    serve: fn() -> BoxFuture<Result<SocketAddr, Failure>>,
+    drive: fn(Measurement, Endpoints) -> BoxFuture<Result<Outcome, Failure>>,
 }
 
-const ALL: &[Contender] =
-    &[Contender::OursProtobuf, Contender::OursMsgpack, Contender::Raw, Contender::RawMsg];
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+const fn entry<P: Peer>() -> Entry {
+    Entry {
+        peer: P::NAME,
+        format: P::FORMAT,
+        serve: || Box::pin(P::serve()),
+        drive: |measurement, server| Box::pin(drive::drive::<P>(measurement, server)),
+    }
+}
+
+static OWN: &[Entry] = &[
+    entry::<ours::Protobuf>(),
+    entry::<ours::Msgpack>(),
+    entry::<raw::Raw>(),
+    entry::<raw_msg::RawMsg>(),
+    entry::<rest::Http1>(),
+    entry::<rest::Http2>(),
+];
+
+#[cfg(not(feature = "peers"))]
+static RIVALS: &[Entry] = &[];
+
+#[cfg(feature = "peers")]
+static RIVALS: &[Entry] =
+    &[entry::<tonic::Tonic>(), entry::<tarpc::Tarpc>(), entry::<connectrpc::Connectrpc>()];
+
+/// One of the peers, named `peer/format`.
+#[derive(Clone, Copy)]
+pub(crate) struct Contender(&'static Entry);
 
 impl Contender {
-    pub(crate) fn all() -> &'static [Self] {
-        ALL
+    pub(crate) fn all() -> Vec<Self> {
+        OWN.iter().chain(RIVALS).map(Self).collect()
     }
 
     /// Those that are meant by `peer` or `peer/format`.
     pub(crate) fn named(name: &str) -> Result<Vec<Self>, Failure> {
-        let meant = |one: &Contender| name == one.peer() || name == one.to_string();
-        let found: Vec<_> = Self::all().iter().copied().filter(meant).collect();
-        if found.is_empty() {
-            let known: Vec<_> = Self::all().iter().map(ToString::to_string).collect();
+        let mut all = Self::all();
+        let known: Vec<_> = all.iter().map(ToString::to_string).collect();
+        all.retain(|one| name == one.peer() || name == one.to_string());
+        if all.is_empty() {
             return Err(format!("no peer `{name}`; there are {}", known.join(", ")).into());
         }
-        Ok(found)
+        Ok(all)
     }
 
     pub(crate) fn peer(self) -> &'static str {
-        match self {
-            Self::OursProtobuf | Self::OursMsgpack => "ours",
-            Self::Raw => "raw",
-            Self::RawMsg => "raw-msg",
-        }
+        self.0.peer
     }
 
     pub(crate) fn format(self) -> &'static str {
-        match self {
-            Self::OursProtobuf | Self::RawMsg => "protobuf",
-            Self::OursMsgpack => "msgpack",
-            Self::Raw => "bytes",
-        }
+        self.0.format
+    }
+
+    pub(crate) async fn serve(self) -> Result<SocketAddr, Failure> {
+        (self.0.serve)().await
+    }
+
+    pub(crate) async fn drive(
+        self,
+        measurement: Measurement,
+        server: Endpoints,
+    ) -> Result<Outcome, Failure> {
+        (self.0.drive)(measurement, server).await
     }
 }
 
@@ -112,23 +155,22 @@ impl fmt::Display for Contender {
     }
 }
 
-pub(crate) async fn serve(contender: Contender) -> Result<SocketAddr, Failure> {
-    match contender {
-        Contender::OursProtobuf => ours::Protobuf::serve().await,
-        Contender::OursMsgpack => ours::Msgpack::serve().await,
-        Contender::Raw => raw::Raw::serve().await,
-        Contender::RawMsg => raw_msg::RawMsg::serve().await,
+impl fmt::Debug for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
-pub(crate) async fn drive(
-    measurement: &Measurement,
-    server: Endpoints,
-) -> Result<Outcome, Failure> {
-    match measurement.contender {
-        Contender::OursProtobuf => drive::drive::<ours::Protobuf>(measurement, server).await,
-        Contender::OursMsgpack => drive::drive::<ours::Msgpack>(measurement, server).await,
-        Contender::Raw => drive::drive::<raw::Raw>(measurement, server).await,
-        Contender::RawMsg => drive::drive::<raw_msg::RawMsg>(measurement, server).await,
+impl Serialize for Contender {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Contender {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let found = Self::named(&name).map_err(D::Error::custom)?;
+        Ok(found[0])
     }
 }

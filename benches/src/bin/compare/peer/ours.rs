@@ -22,6 +22,8 @@ pub(crate) struct Protobuf;
 pub(crate) struct Msgpack;
 
 impl Peer for Protobuf {
+    const NAME: &'static str = "ours";
+    const FORMAT: &'static str = "protobuf";
     type Caller = EchoClient;
 
     async fn serve() -> Result<SocketAddr, Failure> {
@@ -39,6 +41,8 @@ impl Peer for Protobuf {
 }
 
 impl Peer for Msgpack {
+    const NAME: &'static str = "ours";
+    const FORMAT: &'static str = "msgpack";
     type Caller = EchoDefaultClient;
 
     async fn serve() -> Result<SocketAddr, Failure> {

@@ -17,6 +17,8 @@ pub(crate) struct Block(Vec<u8>);
 const BEFORE_PAYLOAD: usize = 24;
 
 impl Peer for Raw {
+    const NAME: &'static str = "raw";
+    const FORMAT: &'static str = "bytes";
     type Caller = Connection<Block>;
 
     async fn serve() -> Result<SocketAddr, Failure> {

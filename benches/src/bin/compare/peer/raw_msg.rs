@@ -14,6 +14,8 @@ use crate::plan::Load;
 pub(crate) struct RawMsg;
 
 impl Peer for RawMsg {
+    const NAME: &'static str = "raw-msg";
+    const FORMAT: &'static str = "protobuf";
     type Caller = Connection<Note>;
 
     async fn serve() -> Result<SocketAddr, Failure> {
