@@ -331,3 +331,69 @@ async fn calls_that_never_left_are_told_from_calls_that_may_have_run() {
         assert_eq!(status.executed(), Executed::No, "{status}");
     }
 }
+
+/// A node that never takes the connection costs its time and no more, and another one is asked.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_never_answers_the_dial_costs_a_bounded_time() {
+    struct Tarpit(Network);
+
+    impl rpc_core::transport::Connect for Tarpit {
+        fn connect<'a>(
+            &'a self,
+            address: &'a rpc_core::Address,
+        ) -> rpc_core::BoxFuture<'a, std::io::Result<rpc_core::transport::Io>> {
+            match address.to_string().as_str() {
+                "mem://tarpit" => Box::pin(std::future::pending()),
+                _ => self.0.connect(address),
+            }
+        }
+    }
+
+    let world = world().await;
+    let builder = || LabClient::builder().connector(Tarpit(world.net.clone()));
+    let start = tokio::time::Instant::now();
+    let lab = builder().connect("mem://tarpit").await.unwrap();
+    let status = lab.echo("x".into()).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No), "{status}");
+    assert!(status.message().contains("no answer within 3s"), "{status}");
+    assert_eq!(start.elapsed().as_secs(), 3);
+
+    let lab = builder().connect("mem://tarpit,mem://a").await.unwrap();
+    for _ in 0..10 {
+        assert_eq!(lab.echo("x".into()).await.unwrap(), "x");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_too_long_for_a_hello_is_told_before_it_is_sent() {
+    let world = world().await;
+    let name = "x".repeat(129);
+    let builder = LabClient::builder().network(&world.net).name(name.clone());
+    let status = builder.connect("mem://a").await.unwrap_err();
+    assert_eq!(status.message(), "a client's name has at most 128 bytes");
+    let listener = world.net.listen("b").unwrap();
+    let server = rpc_core::Server::builder().name(name).listen_on(listener);
+    assert_eq!(server.await.unwrap_err().message(), "a server's name has at most 128 bytes");
+    let builder = LabClient::builder().network(&world.net).name("x".repeat(128));
+    builder.connect("mem://a").await.unwrap().echo("x".into()).await.unwrap();
+}
+
+/// A call that no node takes is not carried round for ever.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_no_node_takes_is_tried_a_bounded_number_of_times() {
+    let world = world().await;
+    let bystander = Bystander::beside(&world).await;
+    let nobody = |count: usize| {
+        let names: Vec<_> = (0..count).map(|n| format!("mem://nobody-{n}")).collect();
+        names.join(",")
+    };
+    for (nodes, attempts) in [(1, 2), (3, 6), (20, 8)] {
+        let report = rpc_core::CallReport::new();
+        let lab = common::client(&world.net, &nobody(nodes)).await.with_report(&report);
+        let status = lab.echo("x".into()).await.unwrap_err();
+        let expected = (Code::Unavailable, Executed::No);
+        assert_eq!((status.code(), status.executed()), expected, "{status}");
+        assert_eq!(report.attempts(), attempts, "of {nodes} nodes");
+    }
+    bystander.finish().await;
+}

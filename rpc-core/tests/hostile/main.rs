@@ -9,6 +9,7 @@ mod answers;
 mod compressed;
 mod credit;
 mod crowds;
+mod endings;
 mod floods;
 mod frames;
 mod greeting;

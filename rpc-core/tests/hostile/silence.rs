@@ -70,6 +70,94 @@ async fn a_peer_that_never_reads_is_given_up_on() {
     bystander.finish().await;
 }
 
+/// Reading is waited for, but not for ever, however little there is to read.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_is_given_up_on_in_time() {
+    let world = world().await;
+    let bystander = Bystander::beside(&world).await;
+    let mut raw = world.raw().await.greet().await;
+    good_call(&mut raw).await;
+    // A little more than the line holds.
+    for _ in 0..3 {
+        raw.call("test.Lab/text", r#"{"answer":30000}"#).await;
+    }
+    let start = tokio::time::Instant::now();
+    // It is alive, as its pings say.
+    while raw
+        .io
+        .writer
+        .write_all(&frame(Kind::PING, Flags::NONE, 0, &NoHead, &[0; 8]))
+        .await
+        .is_ok()
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(start.elapsed() < Duration::from_secs(60), "it goes on for ever");
+    }
+    let waited = start.elapsed();
+    assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(33), "{waited:?}");
+    bystander.finish().await;
+}
+
+/// Who reads late is refused meanwhile, and loses nothing.
+#[tokio::test(start_paused = true)]
+async fn calls_are_refused_while_too_many_answers_wait_to_be_read() {
+    let connection = Limits { max_queued_bytes: 200_000, ..Limits::default() };
+    let limits = ServerLimits { connection, ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(limits)).await;
+    let bystander = Bystander::beside(&world).await;
+    let mut raw = world.raw().await.greet().await;
+    let calls = 20;
+    for _ in 0..calls {
+        raw.call("test.Lab/text", r#"{"answer":30000}"#).await;
+        settle().await;
+    }
+    let (mut answered, mut refused) = (0, 0);
+    for n in 1..=calls {
+        let (id, code, message, body) = raw.response().await;
+        assert_eq!(id, n << 20, "each is answered, in order");
+        match code {
+            Code::Ok => {
+                assert_eq!(body.len(), 30_002);
+                answered += 1;
+            }
+            Code::ResourceExhausted => {
+                assert!(message.contains("bytes of answers wait to be read"), "{message}");
+                refused += 1;
+            }
+            other => panic!("{other:?}: {message}"),
+        }
+    }
+    assert!(answered >= 7 && refused >= 5, "{answered} answered, {refused} refused");
+    good_call(&mut raw).await;
+    bystander.finish().await;
+}
+
+/// One-way calls are not answered, so that only the line can hold up who sends too many.
+#[tokio::test(start_paused = true)]
+async fn oneway_calls_wait_for_a_server_that_does_not_read() {
+    let world = world().await;
+    let limits = Limits { max_queued_bytes: 200_000, ..Limits::default() };
+    let builder = LabClient::builder().network(&world.net).limits(limits);
+    let lab = builder.connect("mem://a").await.unwrap();
+    lab.ready().await.unwrap();
+    world.net.stall("a");
+    let bystander = Bystander::beside(&world).await;
+    let note = || lab.note("x".repeat(10_000));
+    let mut sent = 0;
+    while tokio::time::timeout(Duration::from_millis(10), note()).await.is_ok_and(|it| it.is_ok()) {
+        sent += 1;
+        assert!(sent < 1_000, "nothing holds it up");
+    }
+    // What may wait, and as much again that is being written.
+    assert!((20..=42).contains(&sent), "{sent}");
+    world.net.resume("a");
+    note().await.unwrap();
+    while world.bench.notes.lock().unwrap().len() <= sent {
+        world.bench.noted.notified().await;
+    }
+    bystander.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_ended_and_made_anew_when_needed() {
     let connection = Limits {
