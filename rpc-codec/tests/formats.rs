@@ -110,10 +110,10 @@ enum Nested {
     Struct { inside: Box<Nested> },
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Unit;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Empty {}
 
 #[track_caller]
@@ -221,6 +221,21 @@ macro_rules! suite {
             #[test]
             fn depth_and_elements_are_bounded() {
                 is_bounded::<$format>();
+            }
+
+            #[test]
+            fn floods_of_values_of_no_size_are_stopped() {
+                fn flood<T: Clone + Debug>(value: T) where $format: Format<Vec<T>> {
+                    too_many(decode::<$format, Vec<T>>(encode::<$format, _>(&vec![value; 1_000_000])));
+                }
+                flood(());
+                flood(Unit);
+                flood(Empty {});
+                flood([0u8; 0]);
+                flood(Option::<u8>::None);
+                flood(Vec::<u8>::new());
+                let inside = vec![vec![(); 1_000]; 1_000];
+                too_many(decode::<$format, Vec<Vec<()>>>(encode::<$format, _>(&inside)));
             }
 
             #[test]
