@@ -132,6 +132,50 @@ async fn a_hello_that_is_none_or_offers_too_little_or_too_much_is_refused() {
     }
 }
 
+/// Numbers as large as they get are as good as any others.
+#[tokio::test(start_paused = true)]
+async fn a_hello_that_offers_the_most_there_is_is_taken() {
+    let most = Hello {
+        version: u32::MAX,
+        max_frame_bytes: u32::MAX,
+        max_message_bytes: 1 << 40,
+        connection_credit: 1 << 40,
+        stream_credit: u64::MAX,
+        max_calls: u32::MAX,
+        formats: vec!["x".repeat(64); 32],
+        compressions: vec!["x".repeat(64); 32],
+        peer_name: "x".repeat(255),
+        instance: "x".repeat(255),
+        ..Hello::default()
+    };
+    let world = world().await;
+    let bystander = Bystander::beside(&world).await;
+    let mut raw = world.raw().await;
+    raw.write(&preface::encode(1)).await;
+    raw.send(Kind::HELLO, Flags::NONE, 0, &most, b"").await;
+    raw.expect_greeting().await;
+    good_call(&mut raw).await;
+    raw.call("test.Lab/text", r#"{"answer":1000000}"#).await;
+    let (_, code, message, last) = raw.response().await;
+    assert!(code == Code::Ok && last.len() <= 32_768, "{message}");
+
+    // The same from a server.
+    let mut listener = world.net.listen("rich").unwrap();
+    let lab = common::client(&world.net, "mem://rich").await;
+    for _ in 0..100 {
+        let lab = lab.clone();
+        tokio::spawn(async move { lab.echo("x".into()).await });
+    }
+    let mut rich = Raw::over(listener.accept().await.unwrap());
+    rich.expect_greeting().await;
+    rich.write(&preface::encode(1)).await;
+    rich.send(Kind::HELLO, Flags::NONE, 0, &most, b"").await;
+    for n in 1..=100 {
+        assert_eq!(rich.frame().await.unwrap().kind, Kind::REQUEST, "call {n}");
+    }
+    bystander.finish().await;
+}
+
 /// What may be skipped may be skipped before the HELLO too, but not without end.
 #[tokio::test(start_paused = true)]
 async fn frames_that_may_be_skipped_do_not_put_off_the_hello() {

@@ -172,3 +172,22 @@ async fn a_deadline_of_0_is_over_and_one_of_u64_max_is_cut() {
     }
     peer.finish().await;
 }
+
+/// What peers call that is not there is counted, but no name of theirs is kept.
+#[tokio::test(start_paused = true)]
+async fn methods_that_peers_make_up_are_not_kept() {
+    let mut peer = Caller::new().await;
+    let before = peer.world.server.stats().len();
+    for n in 0..2_000 {
+        let method = format!("test.Lab/made-up-{n}");
+        let mut head = RequestHead::new(&method);
+        head.format = "json";
+        let id = peer.raw.next_id();
+        peer.raw.send(Kind::REQUEST, Flags::END, id, &head, b"{}").await;
+        assert_eq!(peer.raw.response().await.1, Code::Unimplemented);
+    }
+    let after = peer.world.server.stats();
+    assert!(after.len() <= before + 1, "{} methods", after.len());
+    assert!(after.iter().map(|method| method.calls()).sum::<u64>() >= 2_000);
+    peer.finish().await;
+}
