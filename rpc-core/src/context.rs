@@ -11,7 +11,7 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(crate) struct Call {
     pub(crate) attempt: u32,
     pub(crate) retried_upstream: bool,
     pub(crate) trace: Option<Arc<Trace>>,
-    pub(crate) reply: Mutex<Metadata>,
+    pub(crate) reply: OnceLock<Mutex<Metadata>>,
     pub(crate) cancel: Cancel,
 }
 
@@ -183,7 +183,8 @@ impl Context {
     ) -> Result<(), MetadataError> {
         match &self.0 {
             Some(call) => {
-                call.reply.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value)
+                let reply = call.reply.get_or_init(Mutex::default);
+                reply.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value)
             }
             None => Ok(()),
         }
@@ -217,8 +218,9 @@ impl Context {
 
     /// What the handler said beside its answer.
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
-        self.0.as_ref().map_or_else(Metadata::new, |call| {
-            mem::take(&mut *call.reply.lock().unwrap_or_else(PoisonError::into_inner))
+        let reply = self.0.as_ref().and_then(|call| call.reply.get());
+        reply.map_or_else(Metadata::new, |reply| {
+            mem::take(&mut *reply.lock().unwrap_or_else(PoisonError::into_inner))
         })
     }
 

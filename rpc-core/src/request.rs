@@ -187,6 +187,14 @@ impl Response {
         self.app_error.is_some()
     }
 
+    /// Whether there is nothing to say beside the value.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.app_error.is_none()
+            && self.metadata.is_empty()
+            && !self.degraded
+            && self.load.is_none()
+    }
+
     /// Whether a fallback gave this answer.
     pub fn is_degraded(&self) -> bool {
         self.degraded

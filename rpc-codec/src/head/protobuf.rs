@@ -70,7 +70,10 @@ pub(super) fn put_bytes(dst: &mut BytesMut, field: u32, value: &[u8]) {
 
 /// An element of a repeated field, which is there even if empty.
 pub(super) fn put_element(dst: &mut BytesMut, field: u32, value: &[u8]) {
-    put_key(dst, field, BYTES, value.len() as u64);
+    match (u8::try_from(field << 3), u8::try_from(value.len())) {
+        (Ok(key @ ..0x80), Ok(len @ ..0x80)) => dst.put_slice(&[key | BYTES, len]),
+        _ => put_key(dst, field, BYTES, value.len() as u64),
+    }
     dst.put_slice(value);
 }
 

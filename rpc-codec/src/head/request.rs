@@ -66,6 +66,16 @@ impl<'a> RequestHead<'a> {
     /// If it is no such head.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, HeadError> {
         let mut head = Self::new("");
+        head.merge(bytes)?;
+        Ok(head)
+    }
+
+    /// Takes over what further fields say; the rest stays as it is.
+    ///
+    /// # Errors
+    /// If they are no such fields.
+    pub fn merge(&mut self, bytes: &'a [u8]) -> Result<(), HeadError> {
+        let head = self;
         let mut metadata = Metadata::new();
         let mut fields = Fields::of(bytes);
         while let Some(field) = fields.next()? {
@@ -95,8 +105,40 @@ impl<'a> RequestHead<'a> {
         if head.format.is_empty() {
             head.format = DEFAULT_FORMAT;
         }
-        head.metadata = Cow::Owned(metadata);
-        Ok(head)
+        if !metadata.is_empty() {
+            head.metadata = Cow::Owned(metadata);
+        }
+        Ok(())
+    }
+
+    /// The fields for method and format, of which a head written here begins. A server that knows its
+    /// methods and formats can look such a beginning up instead of reading it.
+    pub fn beginning(method: &str, format: &str) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        put_beginning(&mut bytes, method, format);
+        bytes.to_vec()
+    }
+
+    /// A head's bytes as its beginning and the rest; the beginning is empty if there is nothing to
+    /// look up.
+    pub fn split_beginning(bytes: &[u8]) -> (&[u8], &[u8]) {
+        /// The end of the text field with this key that begins at `at`.
+        fn text_end(bytes: &[u8], at: usize, key: u8) -> Option<usize> {
+            match bytes.get(at..) {
+                Some(&[found, len @ ..0x80, ..]) if found == key => Some(at + 2 + usize::from(len)),
+                _ => None,
+            }
+        }
+        let method = text_end(bytes, 0, 0x0A).unwrap_or(0);
+        let format = text_end(bytes, method, 0x12).unwrap_or(method);
+        bytes.split_at_checked(format).unwrap_or((&[], bytes))
+    }
+}
+
+fn put_beginning(dst: &mut BytesMut, method: &str, format: &str) {
+    put_bytes(dst, 1, method.as_bytes());
+    if format != DEFAULT_FORMAT {
+        put_bytes(dst, 2, format.as_bytes());
     }
 }
 
@@ -107,10 +149,7 @@ impl Head for RequestHead<'_> {
     }
 
     fn encode(&self, dst: &mut BytesMut) {
-        put_bytes(dst, 1, self.method.as_bytes());
-        if self.format != DEFAULT_FORMAT {
-            put_bytes(dst, 2, self.format.as_bytes());
-        }
+        put_beginning(dst, self.method, self.format);
         put_number(dst, 3, u64::from(self.compression.number()));
         if let Some(micros) = self.timeout_us {
             put_present(dst, 4, micros);

@@ -72,6 +72,9 @@ impl<'a> ResponseHead<'a> {
     /// If it is no such head.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, HeadError> {
         let mut head = Self::default();
+        if bytes.is_empty() {
+            return Ok(head); // An answer without anything to say beside it.
+        }
         let mut metadata = Metadata::new();
         let mut details = Vec::new();
         let mut fields = Fields::of(bytes);

@@ -80,7 +80,10 @@ impl Node {
     /// Dropping it leaves a connection being made alone.
     pub(super) async fn connection(&self, deadline: Option<Instant>) -> Result<Connection, Status> {
         if let [line] = self.lines.as_slice() {
-            return line.connection(deadline).await;
+            return match line.up() {
+                Some(connection) => Ok(connection),
+                None => line.connection(deadline).await,
+            };
         }
         // Every line is begun, so that they share the load once they are there.
         self.lines.iter().for_each(|line| line.begin());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use rpc_codec::{BIG_MESSAGE_BYTES, Compression, Hello, Metadata, ResponseHead};
+use rpc_codec::{BIG_MESSAGE_BYTES, Compression, Hello, Metadata, NoHead, ResponseHead};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -182,6 +182,11 @@ impl Served {
     }
 
     pub(super) fn answer_response(&self, call: u64, response: &Response, compression: Compression) {
+        if compression == Compression::None && response.is_plain() {
+            // Without a head it fits.
+            let _ = self.outbox.push_response(call, &NoHead, &response.body);
+            return;
+        }
         let mut head = ResponseHead {
             compression,
             metadata: Cow::Borrowed(&response.metadata),

@@ -1,5 +1,6 @@
 //! The calling role: sends requests and completes the calls that wait for their answers.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -146,7 +147,15 @@ impl Connection {
                 bounded(deadline, free).await?.map_err(|_| shared.gone())?
             }
         };
-        let (body, compression) = shared.prepare(request).await?;
+        let (body, compression) = match request.compression {
+            Compression::None if request.body.len() <= BIG_MESSAGE_BYTES => {
+                (Cow::Borrowed(&request.body), Compression::None)
+            }
+            _ => {
+                let (body, compression) = shared.prepare(request).await?;
+                (Cow::Owned(body), compression)
+            }
+        };
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let open = shared.open(request, &body, compression, now, waker)?;
         // From here on the call's slot is given back by its answer.
@@ -308,7 +317,7 @@ fn head<'a>(request: &'a Request, compression: Compression, now: Instant) -> Req
         head.trace_parent = &trace.parent;
         head.trace_state = &trace.state;
     }
-    head.metadata = std::borrow::Cow::Borrowed(&request.metadata);
+    head.metadata = Cow::Borrowed(&request.metadata);
     head.oneway = request.oneway;
     head
 }

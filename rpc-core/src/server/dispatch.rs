@@ -1,7 +1,7 @@
 //! From a request's bytes to a running handler: cheap things first, the arguments last.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rpc_codec::{Compression, Hello, RequestHead};
@@ -40,8 +40,8 @@ impl Accept for Dispatch {
     }
 
     fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_> {
-        let head = match RequestHead::decode(incoming.frame.head()) {
-            Ok(head) => head,
+        let (head, route) = match self.router.read(incoming.frame.head()) {
+            Ok(known) => known,
             Err(error) => {
                 let bad = format!("bad request head: {error}");
                 let status = Status::refused(Code::InvalidArgument, bad);
@@ -49,7 +49,6 @@ impl Accept for Dispatch {
             }
         };
         let oneway = head.oneway;
-        let route = self.router.find(head.method);
         let meter = route.map_or(&self.unknown, |route| &route.meter);
         let admitted = self.admit(head, route, &incoming);
         match admitted.and_then(|admitted| self.run(admitted, route, incoming)) {
@@ -99,7 +98,7 @@ impl Dispatch {
                 attempt: head.attempt,
                 retried_upstream: head.retried_upstream,
                 trace: Trace::of(head.trace_parent, head.trace_state),
-                reply: Mutex::default(),
+                reply: OnceLock::new(),
                 cancel: Cancel::default(),
             },
             format: self.format(head.format),

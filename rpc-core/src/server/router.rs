@@ -1,7 +1,6 @@
 //! Which handler answers which method.
 
 use std::borrow::Cow;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use rpc_codec::format::{DecodeLimits, Formats};
+use rpc_codec::{HeadError, RequestHead};
 use rustc_hash::FxHashMap;
 
 use crate::method::Method;
@@ -144,7 +144,15 @@ pub struct Router(Arc<Table>);
 struct Table {
     services: Vec<&'static str>,
     formats: Vec<&'static str>,
-    routes: FxHashMap<&'static str, Route>,
+    routes: FxHashMap<&'static str, Arc<Route>>,
+    /// How the heads of requests begin that are likely to come.
+    beginnings: FxHashMap<Vec<u8>, Known>,
+}
+
+/// A method and a format, by how a head begins that names both.
+struct Known {
+    route: Arc<Route>,
+    format: &'static str,
 }
 
 /// A method and its handler.
@@ -179,15 +187,16 @@ impl Router {
                 }
             }
             for (method, handler) in service.routes {
-                match table.routes.entry(method.path()) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(Route { method, handler, meter: Arc::default() })
-                    }
-                    Entry::Occupied(_) => {
-                        let twice = format!("the method `{}` was added twice", method.path());
-                        return Err(Status::local(Code::AlreadyExists, twice));
-                    }
-                };
+                if table.routes.contains_key(method.path()) {
+                    let twice = format!("the method `{}` was added twice", method.path());
+                    return Err(Status::local(Code::AlreadyExists, twice));
+                }
+                let route = Arc::new(Route { method, handler, meter: Arc::default() });
+                for &format in service.formats {
+                    let beginning = RequestHead::beginning(method.path(), format);
+                    table.beginnings.insert(beginning, Known { route: route.clone(), format });
+                }
+                table.routes.insert(method.path(), route);
             }
         }
         Ok(Self(Arc::new(table)))
@@ -204,11 +213,31 @@ impl Router {
     }
 
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.0.routes.values()
+        self.0.routes.values().map(Arc::as_ref)
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<&Route> {
-        self.0.routes.get(path)
+        self.0.routes.get(path).map(Arc::as_ref)
+    }
+
+    /// Reads a request's head and finds its route: by how it begins, or else by the method's name.
+    pub(crate) fn read<'a>(
+        &self,
+        head: &'a [u8],
+    ) -> Result<(RequestHead<'a>, Option<&Route>), HeadError> {
+        let (beginning, rest) = RequestHead::split_beginning(head);
+        let Some(known) = self.0.beginnings.get(beginning) else {
+            let head = RequestHead::decode(head)?;
+            let route = self.find(head.method);
+            return Ok((head, route));
+        };
+        let path = known.route.method.path();
+        let mut head = RequestHead { format: known.format, ..RequestHead::new(path) };
+        head.merge(rest)?;
+        // The rest may name another method, which then counts.
+        let same = head.method == path;
+        let route = if same { Some(&*known.route) } else { self.find(head.method) };
+        Ok((head, route))
     }
 
     /// Handles one request.
