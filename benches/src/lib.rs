@@ -2,8 +2,10 @@
 
 mod echo;
 mod note;
+mod work;
 
 pub use echo::{
     Answering, Echo, EchoClient, EchoDefault, EchoDefaultClient, EchoDefaultServer, EchoServer,
 };
 pub use note::Note;
+pub use work::Work;

@@ -10,8 +10,8 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::Failure;
-use crate::drive::Outcome;
-use crate::plan::Measurement;
+use crate::cell::Measurement;
+use crate::figures::Figures;
 
 /// For what takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,20 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Endpoints {
     pub(crate) peer: SocketAddr,
     pub(crate) control: SocketAddr,
+    /// The server's.
+    pub(crate) process: u32,
 }
 
 /// Makes one measurement, with a server and a driver that nothing else has run in.
-pub(crate) async fn measure(measurement: &Measurement) -> Result<Outcome, Failure> {
+pub(crate) async fn measure(measurement: &Measurement) -> Result<Figures, Failure> {
     let told = serde_json::to_string(measurement)?;
     let mut server = spawn(&["serve", &told])?;
     let endpoints = first_line(&mut server, PATIENCE).await?;
     let mut driver = spawn(&["drive", &told, &endpoints])?;
-    let outcome =
+    let figures =
         first_line(&mut driver, PATIENCE + measurement.warm_up + measurement.window).await;
     // Neither has anything left to say, and a driver that hangs must not be waited for.
     driver.kill().await?;
     server.kill().await?;
-    Ok(serde_json::from_str(&outcome?)?)
+    Ok(serde_json::from_str(&figures?)?)
 }
 
 fn spawn(args: &[&str]) -> Result<Child, Failure> {

@@ -3,20 +3,27 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Sender;
 
-use crate::{Failure, cpu};
+use crate::{Failure, usage};
 
 /// A server that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the process has used since it began.
+/// What the process has used.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Used {
+    /// Since it began.
     pub(crate) cpu: Duration,
+    /// Now.
+    pub(crate) resident_bytes: u64,
+    /// Since it was last asked, if they are counted.
+    pub(crate) allocations: Option<u64>,
 }
 
 /// The driver's end.
@@ -42,28 +49,41 @@ impl Control {
     }
 }
 
+/// Asks the thread that serves how often it has allocated.
+pub(crate) type Allocations = Sender<SyncSender<u64>>;
+
 /// Answers drivers from now on, and tells where.
-pub(crate) fn listen() -> Result<SocketAddr, Failure> {
+pub(crate) fn listen(allocations: Option<Allocations>) -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming().flatten() {
             // The driver is gone, or will say so itself.
-            let _ = answer(stream);
+            let _ = answer(stream, allocations.as_ref());
         }
     })?;
     Ok(address)
 }
 
-fn answer(stream: TcpStream) -> Result<(), Failure> {
+fn answer(stream: TcpStream, allocations: Option<&Allocations>) -> Result<(), Failure> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
-        let mut answer = serde_json::to_string(&Used { cpu: cpu::used() })?;
-        answer.push('\n');
+        let used = Used {
+            cpu: usage::cpu(),
+            resident_bytes: usage::resident_bytes()?,
+            allocations: allocations.map(ask).transpose()?,
+        };
+        let answer = serde_json::to_string(&used)? + "\n";
         reader.get_mut().write_all(answer.as_bytes())?;
         line.clear();
     }
     Ok(())
+}
+
+fn ask(allocations: &Allocations) -> Result<u64, Failure> {
+    let (answer, answered) = sync_channel(1);
+    allocations.blocking_send(answer)?;
+    Ok(answered.recv_timeout(PATIENCE)?)
 }

@@ -1,14 +1,18 @@
 //! `compare`: this framework next to others, to REST, and to the limit.
 //!
 //! The command plans measurements (`plan`) and makes each of them with two children (`child`), both
-//! of them this same program: one that serves (`serve`) and one that calls (`drive`). A `peer` is one
-//! way to carry a call between them. What the drivers counted becomes rows, which `report` writes.
+//! of them this same program: one that serves (`serve`) and one that calls (`drive`; `volley` and `idle`
+//! are what it does). A `peer` is one way to carry a call between them. What the drivers measured are
+//! `figures`, which `report` writes.
 
+mod allocations;
 mod args;
+mod cell;
 mod child;
 mod control;
-mod cpu;
 mod drive;
+mod figures;
+mod idle;
 mod machine;
 mod peer;
 mod plan;
@@ -17,6 +21,9 @@ mod report;
 mod run;
 mod runtime;
 mod serve;
+mod syscalls;
+mod usage;
+mod volley;
 
 use std::process::ExitCode;
 

@@ -1,63 +1,130 @@
-//! What is measured, and in which order.
+//! What is measured, how often, and in which order.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::Failure;
+use crate::cell::{Cell, Load, Scenario};
 use crate::peer::Contender;
+use crate::usage;
 
-/// What the calls are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Scenario {
-    /// Nothing but echoes.
-    Echo,
-}
-
-/// How many calls are in flight, on how many connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Load {
-    pub(crate) in_flight: usize,
-    pub(crate) connections: usize,
-}
-
-/// Which of tokio's runtimes one worker is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Shape {
-    /// The one for one thread, which is the main one.
-    #[default]
-    Current,
-    /// The one for many, with a thread of its own for its worker.
-    Multi,
-}
-
-/// What is measured of every contender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cell {
-    pub(crate) scenario: Scenario,
-    pub(crate) payload_bytes: usize,
-    pub(crate) load: Load,
-    pub(crate) workers: usize,
-}
-
-/// One measurement: all that its two processes are told.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Measurement {
-    pub(crate) contender: Contender,
+/// One cell, measured for some contenders.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
     pub(crate) cell: Cell,
-    pub(crate) shape: Shape,
-    pub(crate) round: u32,
-    pub(crate) warm_up: Duration,
+    pub(crate) contenders: Vec<Contender>,
+    pub(crate) rounds: u32,
     pub(crate) window: Duration,
+    /// Allocations and system calls are counted too, once.
+    pub(crate) counted: bool,
 }
 
-impl Cell {
-    pub(crate) fn echo(payload_bytes: usize, load: Load) -> Self {
-        Self { scenario: Scenario::Echo, payload_bytes, load, workers: 1 }
+/// How thorough it is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All payloads, calls in flight and connections.
+    #[default]
+    Full,
+    /// Enough to judge by, in less than three minutes.
+    Quick,
+    /// That everything works, in a few seconds.
+    Smoke,
+}
+
+/// Connections of the scenario `idle`, if the system allows as many.
+const IDLE: usize = 10_000;
+/// Files that a process has open besides its connections, with a margin.
+const OTHER_FILES: u64 = 100;
+
+const LOADS: [(usize, usize); 7] = [(1, 1), (16, 1), (64, 1), (256, 1), (16, 4), (64, 4), (256, 4)];
+
+/// The steps of a run.
+pub(crate) fn steps(extent: Extent) -> Vec<Step> {
+    let all = LOADS.map(|(in_flight, connections)| Load::new(in_flight, connections));
+    let ms = Duration::from_millis;
+    match extent {
+        Extent::Full => {
+            let mut steps = echoes(&[32, 1024, 16_384], &all, 3, ms(1000));
+            steps.extend(about_workers(3, ms(1000)));
+            steps.extend(idle(IDLE, ms(1000)));
+            steps
+        }
+        Extent::Quick => {
+            let judged = [Load::new(1, 1), Load::new(64, 1), Load::new(256, 4)];
+            let others = [Load::new(16, 1), Load::new(256, 1), Load::new(64, 4)];
+            let mut steps = echoes(&[32], &judged, 3, ms(300));
+            steps.extend(uncounted(echoes(&[32], &others, 2, ms(250))));
+            steps.extend(uncounted(echoes(&[1024, 16_384], &[Load::new(64, 1)], 2, ms(250))));
+            steps.extend(about_workers(2, ms(400)));
+            steps.extend(idle(IDLE, ms(300)).map(among(&["ours/protobuf", "raw-msg", "rest"])));
+            steps
+        }
+        Extent::Smoke => {
+            let mut steps = echoes(&[32], &[Load::new(16, 4)], 1, ms(50));
+            steps.extend(about_workers(1, ms(50)));
+            steps.extend(idle(50, ms(50)));
+            steps
+        }
     }
+}
+
+/// Nothing but echoes, by everyone.
+pub(crate) fn echoes(
+    payloads: &[usize],
+    loads: &[Load],
+    rounds: u32,
+    window: Duration,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for &payload_bytes in payloads {
+        for &load in loads {
+            let cell = Cell { scenario: Scenario::Echo, payload_bytes, load, workers: 1 };
+            let contenders = Contender::all();
+            steps.push(Step { cell, contenders, rounds, window, counted: true });
+        }
+    }
+    steps
+}
+
+fn uncounted(mut steps: Vec<Step>) -> Vec<Step> {
+    for step in &mut steps {
+        step.counted = false;
+    }
+    steps
+}
+
+/// A step for these peers only.
+fn among(names: &'static [&'static str]) -> impl Fn(Step) -> Step {
+    |mut step| {
+        step.contenders.retain(|one| names.iter().any(|name| one.is_named(name)));
+        step
+    }
+}
+
+/// What handlers that compute do to each other and to others.
+fn about_workers(rounds: u32, window: Duration) -> Vec<Step> {
+    let cell =
+        |scenario, workers| Cell { scenario, payload_bytes: 32, load: Load::new(16, 1), workers };
+    [
+        cell(Scenario::Compute, 1),
+        cell(Scenario::Compute, 2),
+        cell(Scenario::MixedIdle, 2),
+        cell(Scenario::Mixed, 2),
+    ]
+    .into_iter()
+    .map(|cell| {
+        let mut contenders = Contender::all();
+        contenders.retain(|contender| contender.computes());
+        Step { cell, contenders, rounds, window, counted: false }
+    })
+    .collect()
+}
+
+/// What connections cost that do nothing.
+fn idle(connections: usize, window: Duration) -> Option<Step> {
+    let allowed = usize::try_from(usage::max_open_files().saturating_sub(OTHER_FILES));
+    let load = Load::new(0, connections.min(allowed.unwrap_or(usize::MAX)));
+    let cell = Cell { scenario: Scenario::Idle, payload_bytes: 32, load, workers: 1 };
+    let contenders = Contender::all();
+    (load.connections > 0).then_some(Step { cell, contenders, rounds: 1, window, counted: false })
 }
 
 /// The contenders of a round: each round begins with another one, so that none of them is always
@@ -70,48 +137,10 @@ pub(crate) fn rotated(contenders: &[Contender], round: u32) -> Vec<Contender> {
     order
 }
 
-impl fmt::Display for Load {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.in_flight, self.connections)
-    }
-}
-
-impl FromStr for Load {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let wrong = || format!("`{text}` is not calls in flight / connections, as in 64/1");
-        let (in_flight, connections) = text.split_once('/').ok_or_else(wrong)?;
-        let load = Self { in_flight: in_flight.parse()?, connections: connections.parse()? };
-        if load.connections == 0 || load.in_flight < load.connections {
-            return Err(format!("{load}: every connection needs a call in flight").into());
-        }
-        Ok(load)
-    }
-}
-
-impl FromStr for Shape {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        match text {
-            "current" => Ok(Self::Current),
-            "multi" => Ok(Self::Multi),
-            other => Err(format!("`{other}` is neither `current` nor `multi`").into()),
-        }
-    }
-}
-
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { payload_bytes, load, .. } = self;
-        write!(f, "echo, {payload_bytes} B, {load}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Load, rotated};
+    use super::{Extent, rotated, steps};
+    use crate::cell::{Load, Scenario};
     use crate::peer::Contender;
 
     #[test]
@@ -124,11 +153,20 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_calls_and_connections() {
-        let load: Load = "64/4".parse().expect("it is well formed");
-        assert_eq!((load.in_flight, load.connections), (64, 4));
-        for wrong in ["64", "64/0", "1/4", "a/b", ""] {
-            assert!(wrong.parse::<Load>().is_err(), "{wrong}");
+    fn a_quick_run_has_what_is_judged_and_every_scenario() {
+        let steps = steps(Extent::Quick);
+        for (load, payload_bytes) in
+            [((1, 1), 32), ((64, 1), 32), ((256, 4), 32), ((64, 1), 16_384)]
+        {
+            let wanted = Load::new(load.0, load.1);
+            let step = steps
+                .iter()
+                .find(|step| (step.cell.load, step.cell.payload_bytes) == (wanted, payload_bytes));
+            let step = step.unwrap_or_else(|| panic!("{wanted} with {payload_bytes} B"));
+            assert!(step.rounds >= 2 && step.contenders.len() == Contender::all().len());
+        }
+        for scenario in [Scenario::Compute, Scenario::Mixed, Scenario::MixedIdle, Scenario::Idle] {
+            assert!(steps.iter().any(|step| step.cell.scenario == scenario), "{scenario:?}");
         }
     }
 }

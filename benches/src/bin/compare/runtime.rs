@@ -3,7 +3,7 @@
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Failure;
-use crate::plan::{Measurement, Shape};
+use crate::cell::{Measurement, Shape};
 
 /// The server's runtime.
 pub(crate) fn of_server(measurement: &Measurement) -> Result<Runtime, Failure> {
@@ -16,11 +16,11 @@ pub(crate) fn of_client(measurement: &Measurement) -> Result<Runtime, Failure> {
 }
 
 fn build(workers: usize, shape: Shape) -> Result<Runtime, Failure> {
-    let mut builder = match (workers, shape) {
-        (1, Shape::Current) => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
+    let mut builder = match shape {
+        Shape::Current => Builder::new_current_thread(),
+        Shape::Multi => Builder::new_multi_thread(),
     };
-    if workers > 1 || shape == Shape::Multi {
+    if shape == Shape::Multi {
         builder.worker_threads(workers);
     }
     Ok(builder.enable_all().build()?)

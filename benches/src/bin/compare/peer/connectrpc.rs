@@ -11,7 +11,7 @@ use connectrpc::{
 use self::generated::bench::{Echo, EchoClient, Note};
 use super::{Ball, Caller, Peer};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 #[expect(unreachable_pub, reason = "it is generated")]
 mod generated {
@@ -37,7 +37,7 @@ impl Peer for Connectrpc {
     const FORMAT: &'static str = "protobuf";
     type Caller = EchoClient<SharedHttp2Connection>;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         let router = Router::new().add_service(Arc::new(Answering));
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = server.local_addr()?;

@@ -14,26 +14,31 @@ mod tarpc;
 mod tonic;
 
 use std::fmt;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
 use benches::Note;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::runtime::Runtime;
 
 use crate::Failure;
+use crate::cell::{Cell, Load, Measurement};
 use crate::child::Endpoints;
-use crate::drive::{self, Outcome};
-use crate::plan::{Load, Measurement};
+use crate::drive;
+use crate::figures::Figures;
 
 /// One way to carry a call.
 pub(crate) trait Peer: 'static {
     const NAME: &'static str;
     const FORMAT: &'static str;
+    /// Whether its callers can have something computed.
+    const COMPUTES: bool = false;
     type Caller: Caller;
 
     /// Serves on a port that the system chooses, until the runtime is dropped.
-    async fn serve() -> Result<SocketAddr, Failure>;
+    async fn serve(cell: Cell) -> Result<SocketAddr, Failure>;
 
     /// A caller for every call in flight, spread evenly over the connections, which stand.
     async fn connect(server: SocketAddr, load: Load) -> Result<Vec<Self::Caller>, Failure>;
@@ -45,6 +50,11 @@ pub(crate) trait Caller: Send + Sync + 'static {
 
     /// The answer to this request, which is to be the same.
     fn call(&self, ball: Self::Ball) -> impl Future<Output = Result<Self::Ball, Failure>> + Send;
+
+    /// The same, of a handler that computes first.
+    fn compute(&self, _: Self::Ball) -> impl Future<Output = Result<Self::Ball, Failure>> + Send {
+        ready(Err("this peer computes nothing".into()))
+    }
 }
 
 /// What goes forth and back.
@@ -77,8 +87,9 @@ impl Ball for Note {
 struct Entry {
     peer: &'static str,
     format: &'static str,
-    serve: fn() -> BoxFuture<Result<SocketAddr, Failure>>,
-    drive: fn(Measurement, Endpoints) -> BoxFuture<Result<Outcome, Failure>>,
+    computes: bool,
+    serve: fn(Cell) -> BoxFuture<Result<SocketAddr, Failure>>,
+    drive: fn(&Runtime, &Measurement, Endpoints) -> Result<Figures, Failure>,
 }
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -87,8 +98,9 @@ const fn entry<P: Peer>() -> Entry {
     Entry {
         peer: P::NAME,
         format: P::FORMAT,
-        serve: || Box::pin(P::serve()),
-        drive: |measurement, server| Box::pin(drive::drive::<P>(measurement, server)),
+        computes: P::COMPUTES,
+        serve: |cell| Box::pin(P::serve(cell)),
+        drive: drive::drive::<P>,
     }
 }
 
@@ -121,11 +133,20 @@ impl Contender {
     pub(crate) fn named(name: &str) -> Result<Vec<Self>, Failure> {
         let mut all = Self::all();
         let known: Vec<_> = all.iter().map(ToString::to_string).collect();
-        all.retain(|one| name == one.peer() || name == one.to_string());
+        all.retain(|one| one.is_named(name));
         if all.is_empty() {
             return Err(format!("no peer `{name}`; there are {}", known.join(", ")).into());
         }
         Ok(all)
+    }
+
+    /// Whether `peer` or `peer/format` means it.
+    pub(crate) fn is_named(self, name: &str) -> bool {
+        name == self.peer() || name == self.to_string()
+    }
+
+    pub(crate) fn is(self, other: Self) -> bool {
+        self.to_string() == other.to_string()
     }
 
     pub(crate) fn peer(self) -> &'static str {
@@ -136,16 +157,21 @@ impl Contender {
         self.0.format
     }
 
-    pub(crate) async fn serve(self) -> Result<SocketAddr, Failure> {
-        (self.0.serve)().await
+    pub(crate) fn computes(self) -> bool {
+        self.0.computes
     }
 
-    pub(crate) async fn drive(
+    pub(crate) async fn serve(self, cell: Cell) -> Result<SocketAddr, Failure> {
+        (self.0.serve)(cell).await
+    }
+
+    pub(crate) fn drive(
         self,
-        measurement: Measurement,
+        runtime: &Runtime,
+        measurement: &Measurement,
         server: Endpoints,
-    ) -> Result<Outcome, Failure> {
-        (self.0.drive)(measurement, server).await
+    ) -> Result<Figures, Failure> {
+        (self.0.drive)(runtime, measurement, server)
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Ball, Caller};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::Load;
 
 const HEADER_LEN: usize = 12;
 /// Room for a read: dozens of small frames, or some of 16 KiB.

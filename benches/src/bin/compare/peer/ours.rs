@@ -4,16 +4,15 @@
 use std::net::SocketAddr;
 
 use benches::{
-    Answering, Echo as _, EchoClient, EchoDefault as _, EchoDefaultClient, EchoDefaultServer,
-    EchoServer, Note,
+    Answering, Echo, EchoClient, EchoDefault as _, EchoDefaultClient, EchoDefaultServer,
+    EchoServer, Note, Work,
 };
-use rpc_core::{Address, Server, ServerHandle};
+use rpc_core::server::{Serve, ServerLimits};
+use rpc_core::{Address, Server};
 
 use super::{Caller, Peer};
 use crate::Failure;
-use crate::plan::Load;
-
-const ANY_PORT: &str = "127.0.0.1:0";
+use crate::cell::{COMPUTING, Cell, Load, Scenario};
 
 /// A service that speaks Protobuf.
 pub(crate) struct Protobuf;
@@ -24,10 +23,15 @@ pub(crate) struct Msgpack;
 impl Peer for Protobuf {
     const NAME: &'static str = "ours";
     const FORMAT: &'static str = "protobuf";
+    const COMPUTES: bool = true;
     type Caller = EchoClient;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
-        listening(&Server::builder().add(EchoServer::new(Answering)).listen(ANY_PORT).await?)
+    async fn serve(cell: Cell) -> Result<SocketAddr, Failure> {
+        let work = match cell.scenario.is_about_workers() {
+            true => Work::taking(COMPUTING),
+            false => Work::default(),
+        };
+        serve(EchoServer::new(Answering { work }), cell).await
     }
 
     async fn connect(server: SocketAddr, load: Load) -> Result<Vec<EchoClient>, Failure> {
@@ -45,8 +49,8 @@ impl Peer for Msgpack {
     const FORMAT: &'static str = "msgpack";
     type Caller = EchoDefaultClient;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
-        listening(&Server::builder().add(EchoDefaultServer::new(Answering)).listen(ANY_PORT).await?)
+    async fn serve(cell: Cell) -> Result<SocketAddr, Failure> {
+        serve(EchoDefaultServer::new(Answering::default()), cell).await
     }
 
     async fn connect(server: SocketAddr, load: Load) -> Result<Vec<EchoDefaultClient>, Failure> {
@@ -65,6 +69,10 @@ impl Caller for EchoClient {
     async fn call(&self, note: Note) -> Result<Note, Failure> {
         Ok(self.echo(note).await?)
     }
+
+    async fn compute(&self, note: Note) -> Result<Note, Failure> {
+        Ok(Echo::compute(self, note).await?)
+    }
 }
 
 impl Caller for EchoDefaultClient {
@@ -75,7 +83,14 @@ impl Caller for EchoDefaultClient {
     }
 }
 
-fn listening(server: &ServerHandle) -> Result<SocketAddr, Failure> {
+async fn serve(service: impl Serve, cell: Cell) -> Result<SocketAddr, Failure> {
+    let mut limits = ServerLimits::default();
+    if cell.scenario == Scenario::Idle {
+        // All come from one address here, which by default may have fewer.
+        limits.max_connections_per_peer =
+            limits.max_connections_per_peer.max(cell.load.connections);
+    }
+    let server = Server::builder().limits(limits).add(service).listen("127.0.0.1:0").await?;
     match server.address() {
         Address::Tcp(address) => Ok(address.parse()?),
         other => Err(format!("it was to listen on TCP, not on {other}").into()),

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::multiplex::{self, Carried, Connection};
 use super::{Ball, Peer};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 pub(crate) struct Raw;
 
@@ -21,7 +21,7 @@ impl Peer for Raw {
     const FORMAT: &'static str = "bytes";
     type Caller = Connection<Block>;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         multiplex::serve(|request, answer| {
             answer.extend_from_slice(request);
             Ok(())

@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::Peer;
 use super::multiplex::{self, Carried, Connection};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 pub(crate) struct RawMsg;
 
@@ -18,7 +18,7 @@ impl Peer for RawMsg {
     const FORMAT: &'static str = "protobuf";
     type Caller = Connection<Note>;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         multiplex::serve(|request, answer| {
             Note::decode(request)?.encode_raw(answer);
             Ok(())

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::{Caller, Peer};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 /// HTTP/1.1 with connections kept alive. It has as many connections as calls in flight, whatever is
 /// asked for, since each carries one call at a time.
@@ -26,7 +26,7 @@ impl Peer for Http1 {
     const FORMAT: &'static str = "json";
     type Caller = Rest;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         serve().await
     }
 
@@ -41,7 +41,7 @@ impl Peer for Http2 {
     const FORMAT: &'static str = "json";
     type Caller = Rest;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         serve().await
     }
 

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Caller, Peer};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 #[tarpc::service]
 pub(crate) trait Echo {
@@ -36,7 +36,7 @@ impl Peer for Tarpc {
     const FORMAT: &'static str = "bincode";
     type Caller = EchoClient;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         tokio::spawn(async move {

@@ -11,7 +11,7 @@ use self::generated::echo_client::EchoClient;
 use self::generated::echo_server::{Echo, EchoServer};
 use super::{Caller, Peer};
 use crate::Failure;
-use crate::plan::Load;
+use crate::cell::{Cell, Load};
 
 #[expect(unreachable_pub, reason = "it is generated")]
 mod generated {
@@ -34,7 +34,7 @@ impl Peer for Tonic {
     const FORMAT: &'static str = "protobuf";
     type Caller = EchoClient<Channel>;
 
-    async fn serve() -> Result<SocketAddr, Failure> {
+    async fn serve(_: Cell) -> Result<SocketAddr, Failure> {
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let server = Server::builder().add_service(EchoServer::new(Answering));

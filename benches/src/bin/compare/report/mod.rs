@@ -1,15 +1,20 @@
 //! What the measurements came to, for people and for programs.
 
+mod grid;
 mod json;
+mod markdown;
 mod summary;
+mod svg;
 mod table;
 
 use serde::Serialize;
 
-use crate::drive::Outcome;
-use crate::plan::{Measurement, Scenario};
+use crate::cell::{Measurement, Scenario};
+use crate::figures::Figures;
 
 pub(crate) use json::json;
+pub(crate) use markdown::markdown;
+pub(crate) use svg::svg;
 pub(crate) use table::table;
 
 /// One measurement.
@@ -23,22 +28,12 @@ pub(crate) struct Row {
     pub(crate) connections: usize,
     pub(crate) workers: usize,
     pub(crate) round: u32,
-    pub(crate) calls_per_s: Option<f64>,
-    pub(crate) p50_us: Option<f64>,
-    pub(crate) p99_us: Option<f64>,
-    pub(crate) p999_us: Option<f64>,
-    pub(crate) server_cpu_us: Option<f64>,
-    pub(crate) client_cpu_us: Option<f64>,
-    pub(crate) server_syscalls: Option<f64>,
-    pub(crate) client_syscalls: Option<f64>,
-    pub(crate) server_allocs: Option<f64>,
-    pub(crate) client_allocs: Option<f64>,
-    pub(crate) idle_bytes: Option<f64>,
-    pub(crate) errors: u64,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
 }
 
 impl Row {
-    pub(crate) fn new(measurement: &Measurement, outcome: &Outcome) -> Self {
+    pub(crate) fn new(measurement: &Measurement, figures: Figures) -> Self {
         let cell = measurement.cell;
         Self {
             scenario: cell.scenario,
@@ -49,18 +44,30 @@ impl Row {
             connections: cell.load.connections,
             workers: cell.workers,
             round: measurement.round,
-            calls_per_s: Some(outcome.calls_per_s),
-            p50_us: outcome.p50_us,
-            p99_us: outcome.p99_us,
-            p999_us: outcome.p999_us,
-            server_cpu_us: Some(outcome.server_cpu_us),
-            client_cpu_us: Some(outcome.client_cpu_us),
-            server_syscalls: None,
-            client_syscalls: None,
-            server_allocs: None,
-            client_allocs: None,
-            idle_bytes: None,
-            errors: outcome.errors,
+            figures,
+        }
+    }
+
+    /// Peer and format.
+    fn name(&self) -> String {
+        format!("{}/{}", self.peer, self.format)
+    }
+}
+
+#[cfg(test)]
+impl Row {
+    fn sample(peer: &'static str, round: u32, calls_per_s: f64) -> Self {
+        let figures = Figures { calls_per_s: Some(calls_per_s), ..Figures::default() };
+        Self {
+            scenario: Scenario::Echo,
+            peer,
+            format: "protobuf",
+            payload_bytes: 32,
+            in_flight: 64,
+            connections: 1,
+            workers: 1,
+            round,
+            figures,
         }
     }
 }

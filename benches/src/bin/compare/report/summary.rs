@@ -1,8 +1,9 @@
 //! Rounds to medians.
 
 use super::Row;
+use crate::figures::Figures;
 
-/// The rounds of one peer in one cell.
+/// The rounds of one peer in one cell; at least one.
 pub(crate) struct Summary<'a> {
     rounds: Vec<&'a Row>,
 }
@@ -21,19 +22,19 @@ impl<'a> Summary<'a> {
         self.rounds[0]
     }
 
-    pub(crate) fn median(&self, figure: impl Fn(&Row) -> Option<f64>) -> Option<Median> {
-        median(self.rounds.iter().filter_map(|row| figure(row)).collect())
+    pub(crate) fn median(&self, figure: fn(&Figures) -> Option<f64>) -> Option<Median> {
+        median(self.rounds.iter().filter_map(|row| figure(&row.figures)).collect())
     }
 
     /// The middle of the ratios to `other`, round by round: what disturbed a round disturbed both.
     pub(crate) fn ratio(
         &self,
         other: &Summary<'_>,
-        figure: impl Fn(&Row) -> Option<f64>,
+        figure: fn(&Figures) -> Option<f64>,
     ) -> Option<Median> {
         let ratios = self.rounds.iter().filter_map(|row| {
             let same_round = other.rounds.iter().find(|other| other.round == row.round)?;
-            Some(figure(row)? / figure(same_round)?)
+            Some(figure(&row.figures)? / figure(&same_round.figures)?)
         });
         median(ratios.collect())
     }
@@ -43,7 +44,7 @@ impl<'a> Summary<'a> {
     }
 
     pub(crate) fn errors(&self) -> u64 {
-        self.rounds.iter().map(|row| row.errors).sum()
+        self.rounds.iter().map(|row| row.figures.errors).sum()
     }
 }
 
@@ -57,9 +58,7 @@ pub(crate) fn cells(rows: &[Row]) -> Vec<Vec<Summary<'_>>> {
             continue;
         };
         let cell = &mut cells[known];
-        let same_peer =
-            |one: &&mut Summary<'_>| (one.of().peer, one.of().format) == (row.peer, row.format);
-        match cell.iter_mut().find(same_peer) {
+        match cell.iter_mut().find(|one| one.of().name() == row.name()) {
             Some(summary) => summary.rounds.push(row),
             None => cell.push(Summary { rounds: vec![row] }),
         }
@@ -82,7 +81,7 @@ fn median(mut figures: Vec<f64>) -> Option<Median> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Median, median};
+    use super::{Median, Row, cells, median};
 
     #[test]
     fn the_middle_and_how_far_they_lie_apart() {
@@ -90,5 +89,21 @@ mod tests {
         assert_eq!(median(vec![2.0]), Some(Median { value: 2.0, spread: 0.0 }));
         assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(Median { value: 2.0, spread: 1.0 }));
         assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(Median { value: 2.5, spread: 1.2 }));
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        let rows = [
+            Row::sample("ours", 0, 50.0),
+            Row::sample("raw-msg", 0, 100.0),
+            Row::sample("raw-msg", 1, 10.0),
+            Row::sample("ours", 1, 7.0),
+            Row::sample("ours", 2, 99.0),
+        ];
+        let cells = cells(&rows);
+        let [ours, limit] = &cells[0][..] else { panic!("one cell, two peers") };
+        let ratio = ours.ratio(limit, |figures| figures.calls_per_s).expect("two rounds have both");
+        assert!((ratio.value - 0.6).abs() < 1e-9, "of 0.5 and 0.7: {ratio:?}");
+        assert_eq!((ours.rounds(), limit.rounds()), (3, 2));
     }
 }

@@ -3,61 +3,35 @@
 use std::fmt::Write as _;
 
 use super::Row;
-use super::summary::{Summary, cells};
+use super::grid::{Grid, grids};
 
 /// A block for each cell, a line for each peer.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = String::new();
-    for cell in cells(rows) {
-        let first = cell[0].of();
-        let _ = writeln!(
-            text,
-            "\n{:?}, {} B, {} in flight, {} connection(s), {} round(s)\n{:<18}{:>12}{:>8}{:>11}\
-             {:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
-            first.scenario,
-            first.payload_bytes,
-            first.in_flight,
-            first.connections,
-            cell[0].rounds(),
-            "",
-            "calls/s",
-            "spread",
-            "x raw-msg",
-            "p50 µs",
-            "p99 µs",
-            "p99.9",
-            "cpu srv",
-            "cpu cli",
-            "errors",
-        );
-        let limit = cell.iter().find(|summary| summary.of().peer == "raw-msg");
-        for summary in &cell {
-            line(&mut text, summary, limit);
-        }
-    }
-    text
+    grids(rows).iter().map(block).collect()
 }
 
-fn line(text: &mut String, summary: &Summary<'_>, limit: Option<&Summary<'_>>) {
-    let row = summary.of();
-    let figure = |figure: fn(&Row) -> Option<f64>, digits: usize| {
-        let median = summary.median(figure);
-        median.map_or("-".into(), |median| format!("{:.digits$}", median.value))
+fn block(grid: &Grid) -> String {
+    let names = grid.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = grid
+        .header
+        .iter()
+        .enumerate()
+        .map(|(column, header)| {
+            let texts = grid.lines.iter().map(|(_, texts)| texts[column].chars().count());
+            texts.chain([header.chars().count()]).max().unwrap_or(0)
+        })
+        .collect();
+    let line = |name: &str, texts: &mut dyn Iterator<Item = &str>| {
+        let mut line = format!("{name:names$}");
+        for (text, width) in texts.zip(&widths) {
+            let _ = write!(line, "  {text:>width$}");
+        }
+        line + "\n"
     };
-    let calls = |row: &Row| row.calls_per_s;
-    let spread = summary.median(calls).map_or(0.0, |median| median.spread * 100.0);
-    let ratio = limit.and_then(|limit| summary.ratio(limit, calls));
-    let _ = writeln!(
-        text,
-        "{:<18}{:>12}{spread:>7.0}%{:>11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
-        format!("{}/{}", row.peer, row.format),
-        figure(calls, 0),
-        ratio.map_or("-".into(), |ratio| format!("{:.2}", ratio.value)),
-        figure(|row| row.p50_us, 1),
-        figure(|row| row.p99_us, 1),
-        figure(|row| row.p999_us, 1),
-        figure(|row| row.server_cpu_us, 2),
-        figure(|row| row.client_cpu_us, 2),
-        summary.errors(),
-    );
+    let mut text = format!("\n{}\n", grid.title);
+    text += &line("", &mut grid.header.iter().copied());
+    for (name, texts) in &grid.lines {
+        text += &line(name, &mut texts.iter().map(String::as_str));
+    }
+    text
 }
