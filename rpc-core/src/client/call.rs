@@ -24,29 +24,50 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Makes one call: every step either refuses, saying who and why, or leaves something that settles
 /// itself when the call ends or is dropped.
+///
+/// What happens seldom is boxed, here and below: a call in flight should not carry room for it.
 pub(super) async fn call(
     core: &Core,
     request: &mut Request,
     now: Instant,
 ) -> Result<Response, Status> {
     let report = request.report.take();
-    let mut facts = report.as_ref().map(|_| Facts::default());
+    let mut facts = report.as_ref().map(|_| Box::<Facts>::default());
 
-    let context = Context::current();
-    inherit(request, &context);
-    let result = match deadline(request, core, &context, now) {
-        Ok(deadline) => {
-            request.deadline = Some(deadline);
-            attempts(core, request, now, facts.as_mut()).await
+    let result = match settle(core, request, now) {
+        Ok((index, node)) => {
+            let first = attempt(core, node, request, now, facts.as_deref_mut()).await;
+            match first {
+                Err(status) if is_free_to_resend(&status) => {
+                    Box::pin(elsewhere(core, request, index, status, facts.as_deref_mut())).await
+                }
+                result => result,
+            }
         }
         Err(over) => Err(over),
     };
 
     if let (Some(report), Some(mut facts)) = (report, facts) {
         facts.elapsed = now.elapsed();
-        report.set(facts);
+        report.set(*facts);
     }
     result
+}
+
+/// What is settled before anything is sent: what the call inherits, when it ends, where it goes first.
+fn settle<'a>(
+    core: &'a Core,
+    request: &mut Request,
+    now: Instant,
+) -> Result<(usize, &'a Arc<Node>), Status> {
+    let context = Context::current();
+    inherit(request, &context);
+    request.deadline = Some(deadline(request, core, &context, now)?);
+    core.pick(&[]).ok_or_else(nowhere)
+}
+
+fn nowhere() -> Status {
+    Status::unavailable("no node is left to try").from(Origin::Client, Executed::No)
 }
 
 /// What a call made from inside a handler takes over from the call it serves.
@@ -86,38 +107,28 @@ fn deadline(
     }
 }
 
-async fn attempts(
+/// A call that has run nowhere, once more on other nodes.
+async fn elsewhere(
     core: &Core,
     request: &Request,
-    mut now: Instant,
+    first: usize,
+    mut failed: Status,
     mut facts: Option<&mut Facts>,
 ) -> Result<Response, Status> {
-    let max_attempts = MAX_ATTEMPTS.min(core.node_count() * 2);
-    let mut tried = Vec::new();
-    let mut attempts = 0;
-    loop {
-        let Some((index, node)) = core.pick(&tried) else {
-            return Err(
-                Status::unavailable("no node is left to try").from(Origin::Client, Executed::No)
-            );
-        };
-        attempts += 1;
-        let result = attempt(core, node, request, now).await;
-        if let Some(facts) = &mut facts {
-            facts.attempt(node.address(), &result);
+    let mut tried = vec![first];
+    for _ in 1..MAX_ATTEMPTS.min(core.node_count() * 2) {
+        if tried.len() == core.node_count() {
+            // One more round: a node that went away as the call was sent may be back.
+            tried.clear();
         }
-        match result {
-            Err(status) if attempts < max_attempts && is_free_to_resend(&status) => {
-                tried.push(index);
-                if tried.len() == core.node_count() {
-                    // One more round: a node that went away as the call was sent may be back.
-                    tried.clear();
-                }
-                now = Instant::now();
-            }
+        let (index, node) = core.pick(&tried).ok_or_else(nowhere)?;
+        match attempt(core, node, request, Instant::now(), facts.as_deref_mut()).await {
+            Err(status) if is_free_to_resend(&status) => failed = status,
             result => return result,
         }
+        tried.push(index);
     }
+    Err(failed)
 }
 
 fn is_free_to_resend(status: &Status) -> bool {
@@ -129,27 +140,36 @@ async fn attempt(
     node: &Arc<Node>,
     request: &Request,
     now: Instant,
+    facts: Option<&mut Facts>,
 ) -> Result<Response, Status> {
-    match &core.attempt {
+    let result = match &core.attempt {
         None => send(node, request, now).await,
         Some(layered) => {
-            let mut request = request.clone();
+            let mut request = Box::new(request.clone());
             request.destination = Some(node.clone());
-            layered.handle(request).await
+            layered.handle(*request).await
         }
+    };
+    if let Some(facts) = facts {
+        facts.attempt(node.address(), &result);
     }
+    result
 }
 
 /// Sends a request to a node, and reads what it answers.
 async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, Status> {
-    let connection = node.connection(request.deadline).await?;
-    let said_where = |status| at(status, node, request, now);
+    let connection = match node.up() {
+        Some(connection) => connection,
+        None => Box::pin(node.connection(request.deadline)).await?,
+    };
     if request.oneway {
-        connection.send(request, now).await.map_err(said_where)?;
-        return Ok(Response::default());
+        let sent = Box::pin(connection.send(request, now)).await;
+        return sent.map(|()| Response::default()).map_err(|status| at(status, node, request, now));
     }
-    let answer = connection.call(request, now).await.map_err(said_where)?;
-    read(answer, node.limits())
+    match connection.call(request, now).await {
+        Ok(answer) => read(answer, node.limits()),
+        Err(status) => Err(at(status, node, request, now)),
+    }
 }
 
 /// The same status, which now says where: a connection does not know its node's name.

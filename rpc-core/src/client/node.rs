@@ -74,26 +74,25 @@ impl Node {
         self.lines.iter().any(|line| !matches!(*line.lock(), Link::Down(_)))
     }
 
-    /// A connection: the least busy one, or a new one that is waited for.
-    ///
-    /// # Cancel safety
-    /// Dropping it leaves a connection being made alone.
-    pub(super) async fn connection(&self, deadline: Option<Instant>) -> Result<Connection, Status> {
+    /// The least busy connection of those that are there.
+    pub(super) fn up(&self) -> Option<Connection> {
         if let [line] = self.lines.as_slice() {
-            return match line.up() {
-                Some(connection) => Ok(connection),
-                None => line.connection(deadline).await,
-            };
+            return line.up();
         }
         // Every line is begun, so that they share the load once they are there.
         self.lines.iter().for_each(|line| line.begin());
         let up = self.lines.iter().filter_map(|line| line.up());
-        match up.min_by_key(Connection::in_flight) {
+        up.min_by_key(Connection::in_flight)
+    }
+
+    /// A new connection, which is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves a connection being made alone.
+    pub(super) async fn connection(&self, deadline: Option<Instant>) -> Result<Connection, Status> {
+        match self.up() {
             Some(connection) => Ok(connection),
-            None => {
-                let line = &self.lines[fastrand::usize(..self.lines.len())];
-                line.connection(deadline).await
-            }
+            None => self.lines[fastrand::usize(..self.lines.len())].connection(deadline).await,
         }
     }
 

@@ -109,36 +109,28 @@ impl Stub {
         self
     }
 
-    /// Calls the method of this `index`; returns the format's name and the answer.
-    async fn call<F, A>(
+    /// Makes the call that was prepared of the method of this `index`.
+    async fn call(
         &self,
         index: usize,
-        args: A,
-    ) -> (Cow<'static, str>, Result<Response, Status>)
-    where
-        F: Formats<A>,
-    {
-        let Bound { method, counters } = &self.methods[index];
-        let request = self.request::<F, A>(method, &args);
-        // They are encoded now, and may be large.
-        drop(args);
-        match request {
-            Ok(mut request) => {
-                let result = self.channel.call_counted(&mut request, counters).await;
-                (request.format, result)
-            }
+        prepared: &mut Result<Request, Status>,
+    ) -> Result<Response, Status> {
+        let counters = &self.methods[index].counters;
+        match prepared {
+            Ok(request) => self.channel.call_counted(request, counters).await,
             Err(status) => {
-                counters.record(Outcome::of_status(&status), Duration::ZERO, 1);
-                (Cow::Borrowed(""), Err(status))
+                counters.record(Outcome::of_status(status), Duration::ZERO, 1);
+                Err(status.clone())
             }
         }
     }
 
-    /// The call of `method` with `args`, encoded once for all attempts.
-    fn request<F, A>(&self, method: &'static Method, args: &A) -> Result<Request, Status>
+    /// A call with `args`, which are encoded once for all attempts.
+    fn prepare<F, A>(&self, index: usize, args: &A) -> Result<Request, Status>
     where
         F: Formats<A>,
     {
+        let method = self.methods[index].method;
         let options = &self.options;
         options.check()?;
         let format = match options.format.as_deref() {
@@ -163,9 +155,11 @@ impl Stub {
 
 /// Calls the stub's method of this number and waits for its answer.
 ///
+/// The arguments are encoded at once, so that the future has no room for them: it is moved and kept
+/// for as long as the call is in flight.
+///
 /// # Cancel safety
 /// Dropping it cancels the call, on the server too.
-#[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn unary<'a, F, A, R>(
     stub: &'a Stub,
     method: usize,
@@ -176,9 +170,11 @@ where
     A: Send + 'a,
     R: Reply<F>,
 {
+    let mut prepared = stub.prepare::<F, A>(method, &args);
     async move {
-        let (format, result) = stub.call::<F, A>(method, args).await;
-        R::decode(result, &format, stub.channel.decode_limits())
+        let result = stub.call(method, &mut prepared).await;
+        let format = prepared.as_ref().map_or("", |request| request.format());
+        R::decode(result, format, stub.channel.decode_limits())
     }
 }
 
@@ -186,7 +182,6 @@ where
 ///
 /// # Cancel safety
 /// Dropped before it is ready the call was not sent.
-#[expect(clippy::manual_async_fn, reason = "that it is `Send` is part of the contract")]
 pub fn oneway<'a, F, A, R>(
     stub: &'a Stub,
     method: usize,
@@ -197,10 +192,8 @@ where
     A: Send + 'a,
     R: From<Result<(), Status>>,
 {
-    async move {
-        let (_, sent) = stub.call::<F, A>(method, args).await;
-        R::from(sent.map(drop))
-    }
+    let mut prepared = stub.prepare::<F, A>(method, &args);
+    async move { R::from(stub.call(method, &mut prepared).await.map(drop)) }
 }
 
 impl Channel {

@@ -5,14 +5,14 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use rpc_codec::{
     BIG_MESSAGE_BYTES, Compression, Flags, Goaway, Hello, Kind, ReceivedFrame, RequestHead, floor,
     preface,
 };
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::compressed::deflate;
@@ -22,6 +22,7 @@ use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Piece};
 use super::{Limits, Returned};
 use crate::request::Request;
+use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Status};
 use crate::transport::Io;
 
@@ -137,30 +138,8 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping it tells the server, and frees all it held.
-    pub(crate) async fn call(&self, request: &Request, now: Instant) -> Result<Answer, Status> {
-        let shared = &self.0.shared;
-        let deadline = request.deadline;
-        let slot = match shared.slots.try_acquire() {
-            Ok(slot) => slot,
-            Err(_) => {
-                let free = shared.slots.acquire();
-                bounded(deadline, free).await?.map_err(|_| shared.gone())?
-            }
-        };
-        let (body, compression) = match request.compression {
-            Compression::None if request.body.len() <= BIG_MESSAGE_BYTES => {
-                (Cow::Borrowed(&request.body), Compression::None)
-            }
-            _ => {
-                let (body, compression) = shared.prepare(request).await?;
-                (Cow::Owned(body), compression)
-            }
-        };
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let open = shared.open(request, &body, compression, now, waker)?;
-        // From here on the call's slot is given back by its answer.
-        slot.forget();
-        open.await
+    pub(crate) fn call<'a>(self, request: &'a Request, now: Instant) -> Exchange<'a> {
+        Exchange { connection: self, request, now, stage: Stage::Unsent }
     }
 
     /// Sends a request that is not answered, once there is room for it.
@@ -237,21 +216,46 @@ impl Shared {
             .is_some_and(|peer| peer.compressions.iter().any(|name| name == compression.name()))
     }
 
-    /// Puts a call on the wire, of which `waker` awaits the end.
+    /// Puts a call on the wire, of which `waker` awaits the end; `None` if it has to wait for a slot or
+    /// for credit, or has to be compressed first.
+    fn open_at_once(
+        &self,
+        request: &Request,
+        now: Instant,
+        waker: &Waker,
+    ) -> Result<Option<u64>, Status> {
+        if request.compression != Compression::None || request.body.len() > BIG_MESSAGE_BYTES {
+            return Ok(None);
+        }
+        let Ok(slot) = self.slots.try_acquire() else { return Ok(None) };
+        self.open(slot, request, &request.body, Compression::None, now, waker).map(Some)
+    }
+
+    /// The same, and waits for all it needs.
+    async fn open_later(&self, request: &Request, now: Instant) -> Result<u64, Status> {
+        let slot = bounded(request.deadline, self.slots.acquire()).await?;
+        let slot = slot.map_err(|_| self.gone())?;
+        let (body, compression) = self.prepare(request).await?;
+        // Whoever polls this polls the call next.
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        self.open(slot, request, &body, compression, now, &waker)
+    }
+
     fn open(
         &self,
+        slot: SemaphorePermit<'_>,
         request: &Request,
         body: &Bytes,
         compression: Compression,
         now: Instant,
-        waker: Waker,
-    ) -> Result<OpenCall<'_>, Status> {
+        waker: &Waker,
+    ) -> Result<u64, Status> {
         let head = head(request, compression, now);
         let mut calls = self.lock();
         if self.retired.load(Ordering::Acquire) {
             return Err(self.gone());
         }
-        let id = calls.open(request.deadline, waker);
+        let id = calls.open(request.deadline, waker.clone());
         match self.outbox.push_request(id, &head, body) {
             Ok(start) => calls.sent(id, start),
             Err(error) => {
@@ -259,8 +263,9 @@ impl Shared {
                 return Err(too_large(error));
             }
         }
-        drop(calls);
-        Ok(OpenCall { shared: self, id, stage: Stage::Fresh })
+        // From here on the call's slot is given back by its answer.
+        slot.forget();
+        Ok(id)
     }
 
     /// Why a call can't be opened: it was not sent.
@@ -322,50 +327,77 @@ fn head<'a>(request: &'a Request, compression: Compression, now: Instant) -> Req
     head
 }
 
-/// A call on the wire; dropped before its end it is cancelled.
-struct OpenCall<'a> {
-    shared: &'a Shared,
-    id: u64,
-    stage: Stage,
+/// A call, from its request to its answer; dropped in between it is cancelled.
+pub(crate) struct Exchange<'a> {
+    connection: Connection,
+    request: &'a Request,
+    now: Instant,
+    stage: Stage<'a>,
 }
 
-#[derive(PartialEq, Eq)]
-enum Stage {
-    /// Just opened, with the waker that the first poll would give it.
-    Fresh,
-    Waiting,
+enum Stage<'a> {
+    Unsent,
+    /// Waits for what it needs to be sent.
+    Waiting(BoxFuture<'a, Result<u64, Status>>),
+    /// On the wire, with this id.
+    Sent(u64),
     Done,
 }
 
-impl Future for OpenCall<'_> {
+impl Future for Exchange<'_> {
     type Output = Result<Answer, Status>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.stage == Stage::Fresh {
-            self.stage = Stage::Waiting;
-            return Poll::Pending;
-        }
-        let end = match self.shared.lock().poll(self.id, cx.waker()) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(end) => end,
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let shared = &this.connection.0.shared;
+        let id = match &mut this.stage {
+            Stage::Sent(id) => {
+                let Poll::Ready(end) = shared.lock().poll(*id, cx.waker()) else {
+                    return Poll::Pending;
+                };
+                this.stage = Stage::Done;
+                return Poll::Ready(end.unwrap_or_else(|| Err(polled_again())));
+            }
+            Stage::Unsent => match shared.open_at_once(this.request, this.now, cx.waker()) {
+                Ok(Some(id)) => Ok(id),
+                Ok(None) => {
+                    let (shared, request, now) = (shared.clone(), this.request, this.now);
+                    let later = async move { shared.open_later(request, now).await };
+                    this.stage = Stage::Waiting(Box::pin(later));
+                    return Pin::new(this).poll(cx);
+                }
+                Err(status) => Err(status),
+            },
+            Stage::Waiting(later) => ready!(later.as_mut().poll(cx)),
+            Stage::Done => Err(polled_again()),
         };
-        self.stage = Stage::Done;
-        Poll::Ready(end.unwrap_or_else(|| {
-            Err(Status::internal("the call was polled after its end")
-                .from(crate::status::Origin::Client, Executed::Maybe))
-        }))
+        // Whoever polls this now is told of the call's end.
+        match id {
+            Ok(id) => {
+                this.stage = Stage::Sent(id);
+                Poll::Pending
+            }
+            Err(status) => {
+                this.stage = Stage::Done;
+                Poll::Ready(Err(status))
+            }
+        }
     }
 }
 
-impl Drop for OpenCall<'_> {
+fn polled_again() -> Status {
+    Status::internal("the call was polled after its end")
+        .from(crate::status::Origin::Client, Executed::Maybe)
+}
+
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
-        if self.stage == Stage::Done {
-            return;
-        }
-        let abandoned = self.shared.lock().abandon(self.id);
-        self.shared.outbox.give_back(abandoned.dropped_bytes);
+        let Stage::Sent(id) = self.stage else { return };
+        let shared = &self.connection.0.shared;
+        let abandoned = shared.lock().abandon(id);
+        shared.outbox.give_back(abandoned.dropped_bytes);
         if abandoned.on_wire {
-            self.shared.outbox.push_cancel(self.id, Code::Cancelled as u32);
+            shared.outbox.push_cancel(id, Code::Cancelled as u32);
         }
     }
 }
