@@ -367,8 +367,11 @@ impl FrameCodec {
     /// # Errors
     /// If what comes first is no frame. What is wrong behind a good one is told when asked again.
     pub fn take_whole(&mut self, src: &mut BytesMut) -> Result<ReceivedFrames, FrameError> {
-        let whole = self.whole_bytes(src, usize::MAX)?;
-        Ok(ReceivedFrames(src.split_to(whole).freeze()))
+        Ok(match self.whole_bytes(src, usize::MAX)? {
+            // Not even an empty piece of it: the memory can be used again once no frame holds it.
+            0 => ReceivedFrames::default(),
+            whole => ReceivedFrames(src.split_to(whole).freeze()),
+        })
     }
 
     /// How many bytes at the front of `src` are whole frames, `most` of them at most, once what is to

@@ -132,6 +132,61 @@ proptest! {
         }
     }
 
+    /// What is wrong behind a good frame is told after it, either way.
+    #[test]
+    fn frames_taken_together_are_those_taken_one_by_one(
+        sent in vec(prop_oneof![
+            4 => (frames(), any::<bool>()).prop_map(|(frame, checksum)| {
+                let mut wire = BytesMut::new();
+                FrameCodec::new(LIMIT).with_checksum(checksum).encode(frame, &mut wire).unwrap();
+                wire.to_vec()
+            }),
+            1 => (0x80u8.., vec(any::<u8>(), 0..70)).prop_map(|(kind, payload)| made_up(kind, 0, &payload)),
+            1 => vec(any::<u8>(), 0..40),
+        ], 0..6),
+        cuts in vec(1usize..90, 1..8),
+    ) {
+        let wire = sent.concat();
+        let (mut alone, mut together) = (FrameCodec::new(LIMIT), FrameCodec::new(LIMIT));
+        let (mut one, mut many) = (BytesMut::new(), BytesMut::new());
+        let mut rest = &wire[..];
+        for cut in cuts.iter().cycle() {
+            let (some, left) = rest.split_at((*cut).min(rest.len()));
+            one.put_slice(some);
+            many.put_slice(some);
+            rest = left;
+            let (mut expected, mut found) = (vec![], vec![]);
+            let why = loop {
+                match alone.decode(&mut one) {
+                    Ok(Some(frame)) => expected.push(frame),
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                }
+            };
+            let found_why = 'all: loop {
+                let before = found.len();
+                match together.take_whole(&mut many) {
+                    Err(error) => break Some(error.to_string()),
+                    Ok(mut frames) => loop {
+                        match frames.next() {
+                            Ok(Some(frame)) => found.push(Frame::from(frame)),
+                            Ok(None) => break,
+                            Err(error) => break 'all Some(error.to_string()),
+                        }
+                    },
+                }
+                if found.len() == before {
+                    break None;
+                }
+            };
+            prop_assert_eq!((found, &found_why), (expected, &why));
+            prop_assert_eq!(together.skipped(), alone.skipped());
+            if why.is_some() || rest.is_empty() {
+                break;
+            }
+        }
+    }
+
     #[test]
     fn no_bytes_make_it_panic(chunks in vec(vec(any::<u8>(), 0..50), 0..20), limit in 0u32..200) {
         let (mut codec, mut buffer) = (FrameCodec::new(limit), BytesMut::new());

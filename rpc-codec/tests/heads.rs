@@ -361,6 +361,28 @@ proptest! {
     }
 
     #[test]
+    fn a_request_head_known_by_its_beginning_is_the_same_head(request in requests()) {
+        let head = request.head();
+        let bytes = encoded(&head);
+        let (beginning, rest) = RequestHead::split_beginning(&bytes);
+        prop_assert_eq!([beginning, rest].concat(), &bytes[..]);
+        if beginning == RequestHead::beginning(head.method, head.format) {
+            let mut known = RequestHead { format: head.format, ..RequestHead::new(head.method) };
+            known.merge(rest).unwrap();
+            prop_assert_eq!(known, head);
+        } else {
+            // Lengths of one byte only are looked up.
+            prop_assert!(head.method.len() > 127 || head.format.len() > 127);
+        }
+    }
+
+    #[test]
+    fn any_bytes_have_a_beginning(bytes: Vec<u8>) {
+        let (beginning, rest) = RequestHead::split_beginning(&bytes);
+        prop_assert_eq!([beginning, rest].concat(), bytes);
+    }
+
+    #[test]
     fn response_heads_are_protobuf(head in responses(), added in added()) {
         let bytes = encoded(&head);
         prop_assert_eq!(&ResponseHead::decode(&bytes).unwrap(), &head);
