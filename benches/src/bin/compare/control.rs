@@ -58,8 +58,12 @@ pub(crate) fn listen(allocations: Option<Allocations>) -> Result<SocketAddr, Fai
     let address = listener.local_addr()?;
     thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming().flatten() {
-            // The driver is gone, or will say so itself.
-            let _ = answer(stream, allocations.as_ref());
+            let allocations = allocations.clone();
+            // A thread each: whoever else comes along and says nothing must not be in the way.
+            thread::spawn(move || {
+                // The driver is gone, or will say so itself.
+                let _ = answer(stream, allocations.as_ref());
+            });
         }
     })?;
     Ok(address)
