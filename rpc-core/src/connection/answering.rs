@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use rpc_codec::{BIG_MESSAGE_BYTES, Compression, Hello, Metadata, NoHead, ResponseHead};
+use rpc_codec::{BIG_MESSAGE_BYTES, Compression, Metadata, NoHead, ResponseHead};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -28,7 +28,8 @@ pub(super) struct Served {
     unanswered: AtomicUsize,
     /// Told when there is none left.
     pub(super) idle: Notify,
-    pub(super) client: OnceLock<Hello>,
+    /// The largest message that the client takes, once it has said so.
+    pub(super) client_takes: OnceLock<u64>,
     pub(super) limits: Limits,
 }
 
@@ -108,7 +109,7 @@ impl Served {
             in_flight: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
             idle: Notify::new(),
-            client: OnceLock::new(),
+            client_takes: OnceLock::new(),
             limits,
         })
     }
@@ -171,7 +172,7 @@ impl Served {
             Status::internal(error.to_string()).from(Origin::Server, Executed::Yes)
         })?;
         response.body = body;
-        let max = self.client.get().map_or(0, |client| client.max_message_bytes);
+        let max = self.client_takes.get().copied().unwrap_or(0);
         let bytes = response.body.len();
         let fits = u32::try_from(bytes).is_ok_and(|bytes| u64::from(bytes) <= max);
         if bytes > BIG_MESSAGE_BYTES && !fits {

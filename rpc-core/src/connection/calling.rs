@@ -129,7 +129,7 @@ pub(crate) fn start(
     // Names are bounded by the builder that made them; a HELLO too large would only be left out,
     // and the server then says what it misses.
     let _ = outbox.push_hello(&hello);
-    let driver = Driver::new(io, outbox, limits.clone(), Calling::new(&shared));
+    let driver = Box::new(Driver::new(io, outbox, limits.clone(), Calling::new(&shared)));
     (Connection(Arc::new(Handle { shared })), driver.run())
 }
 

@@ -112,7 +112,10 @@ impl<R: Role> Driver<R> {
     }
 
     /// Serves the connection until it is over.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Boxed: a future keeps what it was given beside what it has made of it, and wrapping it in
+    /// another does so again.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let fault = loop {
             if let Err(fault) = self.turn().await {
                 break fault;

@@ -85,7 +85,7 @@ struct Partial {
 pub(crate) struct Serving {
     shared: Arc<Served>,
     accept: Arc<dyn Accept>,
-    hello: Hello,
+    hello: Arc<Hello>,
     peer: Peer,
     address: Arc<str>,
     partial: HashMap<u64, Partial>,
@@ -104,7 +104,7 @@ impl Serving {
         io: Io,
         limits: &Limits,
         accept: Arc<dyn Accept>,
-        hello: Hello,
+        hello: Arc<Hello>,
         phase: watch::Receiver<Phase>,
         max_age: Option<Duration>,
     ) -> impl Future<Output = ()> + Send + use<> {
@@ -124,7 +124,7 @@ impl Serving {
             cancels: Budget::new(limits.max_cancels_per_second, limits.max_cancels_per_second, now),
             batch: Batch::default(),
         };
-        Driver::new(io, outbox, limits.clone(), role).run()
+        Box::new(Driver::new(io, outbox, limits.clone(), role)).run()
     }
 
     fn request(&mut self, frame: ReceivedFrame, now: Instant) -> Result<(), Fault> {
@@ -244,7 +244,7 @@ impl Role for Serving {
         let _ = self.shared.outbox.push_hello(&self.hello);
         self.peer = Peer::new(hello.peer_name.clone(), self.address.clone());
         // The driver takes one HELLO only.
-        let _ = self.shared.client.set(hello.clone());
+        let _ = self.shared.client_takes.set(hello.max_message_bytes);
         self.accept
             .greet(hello)
             .map_err(|message| Fault::Mismatch { code: fault::goaway::WRONG_PEER, message })?;

@@ -21,7 +21,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) struct Config {
     pub(super) dispatch: Arc<Dispatch>,
-    pub(super) hello: Hello,
+    pub(super) hello: Arc<Hello>,
     pub(super) limits: ServerLimits,
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck: Duration,

@@ -163,7 +163,7 @@ impl ServerBuilder {
         let dispatch = Arc::new(Dispatch { router, layered, places, unknown: Arc::default() });
         let config = Config {
             dispatch: dispatch.clone(),
-            hello,
+            hello: Arc::new(hello),
             limits: self.limits,
             drain_timeout: self.drain_timeout,
             lame_duck: self.lame_duck,
