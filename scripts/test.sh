@@ -16,10 +16,11 @@ command -v "$python" >/dev/null ||
 # The only step that needs a network.
 cargo fetch --locked
 
-cargo test --locked --offline --workspace --all-features --lib --bins --tests
-cargo test --locked --offline --workspace --all-features --doc
+# Without the benchmarks, which bring the rivals they compare with: CI runs those.
+cargo test --locked --offline --workspace --exclude benches --all-features --lib --bins --tests
+cargo test --locked --offline --workspace --exclude benches --all-features --doc
 
-cargo build --locked --offline --workspace --all-features --example rates_server
+cargo build --locked --offline -p examples --all-features --example rates_server
 # Asks cargo where the program is rather than guess: target directories can be set in several ways.
 target=$(cargo metadata --locked --offline --no-deps --format-version 1 |
     "$python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')

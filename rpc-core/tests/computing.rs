@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rpc_core::testing::Network;
 use rpc_core::{Server, Status, service};
+use tokio::time::Instant;
 
 #[service]
 trait Mixed {

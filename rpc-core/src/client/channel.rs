@@ -110,7 +110,7 @@ impl Channel {
     /// # Cancel safety
     /// Dropping it cancels the call, on the server too.
     pub async fn call(&self, mut request: Request) -> Result<Response, Status> {
-        let counters = self.0.ledger.of(&request.method);
+        let counters = self.0.ledger.of(request.method.clone());
         self.call_counted(&mut request, &counters).await
     }
 
@@ -136,7 +136,7 @@ impl Channel {
 
     /// The counters of a method, to be kept.
     pub(super) fn counters(&self, method: &'static str) -> Arc<Counters> {
-        self.0.ledger.of(&Cow::Borrowed(method))
+        self.0.ledger.of(Cow::Borrowed(method))
     }
 
     /// Waits until a node has said hello.

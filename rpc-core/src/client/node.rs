@@ -74,15 +74,25 @@ impl Node {
         self.lines.iter().any(|line| !matches!(*line.lock(), Link::Down(_)))
     }
 
-    /// The least busy connection of those that are there.
+    /// A connection that is there; of several, the less busy of two that are looked at.
+    ///
+    /// Two choices do nearly as well as all of them: Mitzenmacher, The Power of Two Choices in
+    /// Randomized Load Balancing, 2001.
     pub(super) fn up(&self) -> Option<Connection> {
-        if let [line] = self.lines.as_slice() {
-            return line.up();
+        let count = self.lines.len();
+        if count == 1 {
+            return self.lines[0].up();
         }
-        // Every line is begun, so that they share the load once they are there.
-        self.lines.iter().for_each(|line| line.begin());
-        let up = self.lines.iter().filter_map(|line| line.up());
-        up.min_by_key(Connection::in_flight)
+        let one = fastrand::usize(..count);
+        let other = (one + fastrand::usize(1..count)) % count;
+        match (self.lines[one].up_or_begin(), self.lines[other].up_or_begin()) {
+            (Some(one), Some(other)) if other.free_slots() > one.free_slots() => Some(other),
+            (Some(up), _) | (None, Some(up)) => Some(up),
+            // At the beginning: every line is begun, so that they share the load once they are there.
+            (None, None) => {
+                self.lines.iter().fold(None, |found, line| line.up_or_begin().or(found))
+            }
+        }
     }
 
     /// A new connection, which is waited for.
@@ -151,10 +161,15 @@ impl Line {
         }
     }
 
-    fn begin(self: &Arc<Self>) {
+    fn up_or_begin(self: &Arc<Self>) -> Option<Connection> {
         let mut state = self.lock();
-        if matches!(*state, Link::Idle) {
-            self.begin_locked(&mut state);
+        match &*state {
+            Link::Up(connection) if !connection.is_retired() => Some(connection.clone()),
+            Link::Idle => {
+                self.begin_locked(&mut state);
+                None
+            }
+            _ => None,
         }
     }
 

@@ -166,6 +166,11 @@ impl Connection {
         self.0.shared.retired.load(Ordering::Acquire)
     }
 
+    /// How many calls more the server takes on it now.
+    pub(crate) fn free_slots(&self) -> usize {
+        self.0.shared.slots.available_permits()
+    }
+
     /// Calls the server has yet to answer.
     pub(crate) fn in_flight(&self) -> usize {
         self.0.shared.lock().unanswered()

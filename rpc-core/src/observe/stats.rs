@@ -67,12 +67,12 @@ pub(crate) struct Ledger(Mutex<HashMap<Cow<'static, str>, Arc<Counters>>>);
 
 impl Ledger {
     /// The counters of `method`; to be asked for once and kept.
-    pub(crate) fn of(&self, method: &Cow<'static, str>) -> Arc<Counters> {
+    pub(crate) fn of(&self, method: Cow<'static, str>) -> Arc<Counters> {
         let mut methods = self.lock();
-        if let Some(counters) = methods.get(method) {
+        if let Some(counters) = methods.get(&method) {
             return counters.clone();
         }
-        let name = if methods.len() < MAX_METHODS { method.clone() } else { OTHERS.into() };
+        let name = if methods.len() < MAX_METHODS { method } else { OTHERS.into() };
         methods.entry(name).or_default().clone()
     }
 

@@ -25,8 +25,8 @@ What is measured:
     --payload SIZES  echoes only, with so many bytes: `32,1024`
     --rounds N       how often each cell is measured
     --seconds S      how long each measurement takes
-    --runtime KIND   `current` (default): one worker is tokio's runtime for one thread;
-                     `multi`: it is the one for many, with one worker
+    --runtime KIND   `multi` (default): one worker is that of tokio's runtime for many threads;
+                     `current`: it is tokio's runtime for one thread
 
 What is written, besides the table:
     --json FILE      every measurement

@@ -39,9 +39,9 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Shape {
     /// The one for one thread, which is the main one.
-    #[default]
     Current,
-    /// The one for many, with a thread of its own for its worker.
+    /// The one for many, with a thread of its own for its worker: what `#[tokio::main]` makes.
+    #[default]
     Multi,
 }
 

@@ -92,10 +92,11 @@ async fn row(step: &Step, contender: Contender, shape: Shape, round: u32) -> Row
         counted: false,
     };
     let mut figures = figures(&measurement).await;
-    // Threads other than the main one are not counted.
-    if step.counted && round == 0 && measurement.shape == Shape::Current {
+    if step.counted && round == 0 {
         let window = MAX_COUNTED.min(step.window);
-        let counted = Measurement { window, counted: true, ..measurement };
+        // Allocations are counted on the main thread only.
+        let shape = Shape::Current;
+        let counted = Measurement { shape, window, counted: true, ..measurement };
         figures = figures.with_counts_of(&self::figures(&counted).await);
     }
     Row::new(&measurement, figures)
