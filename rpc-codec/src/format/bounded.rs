@@ -54,8 +54,8 @@ where
 }
 
 /// That nothing follows the value.
-pub(super) fn at_end(format: &'static str, position: u64, len: usize) -> Result<(), FormatError> {
-    match (len as u64).saturating_sub(position) {
+pub(super) fn at_end(format: &'static str, left: usize) -> Result<(), FormatError> {
+    match left {
         0 => Ok(()),
         left => Err(FormatError::decode(format, format!("{left} bytes follow the value"))),
     }

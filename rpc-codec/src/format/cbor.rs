@@ -32,7 +32,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Cbor {
             Ok(left) => left.as_ref().len(),
             Err(never) => match never {},
         };
-        bounded::at_end(NAME, (bytes.len() - left) as u64, bytes.len())?;
+        bounded::at_end(NAME, left)?;
         Ok(value)
     }
 }

@@ -1,10 +1,11 @@
 //! MessagePack, with fields by name.
 
-use std::io::Cursor;
+use std::io::ErrorKind;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Serialize;
+use rmp_serde::decode::Error;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::bounded;
 use super::{DecodeLimits, Format, FormatError};
@@ -25,11 +26,16 @@ impl<T: Serialize + DeserializeOwned> Format<T> for MessagePack {
     }
 
     fn decode(bytes: Bytes, limits: &DecodeLimits) -> Result<T, FormatError> {
-        let mut msgpack = rmp_serde::Deserializer::new(Cursor::new(&bytes[..]));
+        let mut msgpack = rmp_serde::Deserializer::from_read_ref(&bytes[..]);
         // The library's own limit: just above the one around every format, which says what is wrong.
         msgpack.set_max_depth(limits.max_depth as usize + 2);
         let value = bounded::read(NAME, &mut msgpack, limits)?;
-        bounded::at_end(NAME, msgpack.position(), bytes.len())?;
-        Ok(value)
+        // The library does not tell how far it has come, but whether there is anything left to read.
+        match bool::deserialize(&mut msgpack) {
+            Err(Error::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                Ok(value)
+            }
+            _ => Err(FormatError::decode(NAME, "more bytes follow the value")),
+        }
     }
 }

@@ -28,7 +28,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
         let mut postcard = postcard::Deserializer::from_bytes(&bytes);
         let value = bounded::read(NAME, &mut postcard, limits)?;
         let rest = postcard.finalize().map_err(|error| FormatError::decode(NAME, error))?;
-        bounded::at_end(NAME, (bytes.len() - rest.len()) as u64, bytes.len())?;
+        bounded::at_end(NAME, rest.len())?;
         Ok(value)
     }
 }
