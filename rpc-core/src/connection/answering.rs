@@ -22,8 +22,10 @@ use crate::status::{Executed, Origin, Status};
 pub(super) struct Served {
     pub(super) outbox: Arc<Outbox>,
     pub(super) running: Mutex<Table>,
-    /// Handlers that run as tasks.
+    /// Handlers that run as tasks, and answers that wait for credit.
     pub(super) in_flight: AtomicUsize,
+    /// Bytes of the latter.
+    waiting_bytes: AtomicUsize,
     /// Calls whose answer has yet to be queued; what [`Unanswered`] counts.
     unanswered: AtomicUsize,
     /// Told when there is none left.
@@ -49,6 +51,38 @@ impl Drop for Unanswered {
         if self.0.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_one();
         }
+    }
+}
+
+/// A big answer that waits for its client's credit. Until it is sent its call counts as one in flight,
+/// and its bytes as ones that wait to be read.
+struct Waiting {
+    unanswered: Unanswered,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn new(served: &Arc<Served>, bytes: usize) -> Self {
+        served.in_flight.fetch_add(1, Ordering::AcqRel);
+        served.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        Self { unanswered: Unanswered::new(served), bytes }
+    }
+
+    fn served(&self) -> &Served {
+        &self.unanswered.0
+    }
+
+    /// Its place is free before the answer leaves; its connection still waits for that.
+    fn end(self) -> Unanswered {
+        Unanswered::new(&self.unanswered.0)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let served = self.served();
+        served.in_flight.fetch_sub(1, Ordering::AcqRel);
+        served.waiting_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
@@ -107,11 +141,17 @@ impl Served {
             outbox,
             running: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
             idle: Notify::new(),
             client_takes: OnceLock::new(),
             limits,
         })
+    }
+
+    /// Bytes of answers that the client has yet to read or to give credit for.
+    pub(super) fn unread_bytes(&self) -> usize {
+        self.outbox.queued_bytes() + self.waiting_bytes.load(Ordering::Acquire)
     }
 
     /// Whether calls wait for their answer.
@@ -153,11 +193,11 @@ impl Served {
             return;
         }
         // Waits for the peer to take what it asked for. Ends with the connection at the latest.
-        let unanswered = Unanswered::new(self);
+        let waiting = Waiting::new(self, response.body.len());
         tokio::spawn(async move {
-            let Unanswered(served) = &unanswered;
-            if served.outbox.take_credit(bytes).await.is_ok() {
-                served.answer_response(call, &response, compression);
+            if waiting.served().outbox.take_credit(bytes).await.is_ok() {
+                let unanswered = waiting.end();
+                unanswered.0.answer_response(call, &response, compression);
             }
         });
     }

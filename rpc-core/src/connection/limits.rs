@@ -29,8 +29,8 @@ pub struct Limits {
     pub connection_credit: u32,
     /// Calls the peer may have in flight here. At least 32. Default 1,024.
     pub max_calls: u32,
-    /// Bytes that may wait to be written. Above it a server refuses new calls and a client's
-    /// one-way calls wait; at twice as much the connection ends. The batch that is being written is
+    /// Bytes that may wait to be written, or for credit to be. Above it a server refuses new calls and
+    /// a client's one-way calls wait; at twice as much, credit aside, the connection ends. The batch that is being written is
     /// not counted, and is at most as large again. Default 16 MiB.
     pub max_queued_bytes: usize,
     /// Longest time from the connection's begin to the peer's HELLO. Default 10 s.

@@ -204,7 +204,7 @@ impl Serving {
             peer: &self.peer,
             now,
             in_flight: shared.in_flight.load(Ordering::Relaxed) + self.partial.len(),
-            queued_bytes: shared.outbox.queued_bytes(),
+            queued_bytes: shared.unread_bytes(),
             limits: &shared.limits,
         };
         match self.accept.accept(incoming) {

@@ -55,3 +55,37 @@ async fn credit_of_half_sent_and_cancelled_requests_comes_back() {
     }
     bystander.finish().await;
 }
+
+/// Seen in review: answers that waited for credit were bounded by nothing.
+#[tokio::test(start_paused = true)]
+async fn calls_are_refused_while_too_many_answers_wait_for_credit() {
+    let limits = Limits { max_queued_bytes: 4 << 20, ..Limits::default() };
+    let limits = ServerLimits { connection: limits, ..ServerLimits::default() };
+    let world = world_with(|server| server.limits(limits)).await;
+    let bystander = Bystander::beside(&world).await;
+    let mut raw = world.raw().await;
+    raw.write(&preface::encode(1)).await;
+    let poor = Hello { connection_credit: 4 << 20, ..hello() };
+    raw.send(Kind::HELLO, Flags::NONE, 0, &poor, b"").await;
+    raw.expect_greeting().await;
+    let first = raw.call("test.Lab/text", r#"{"answer":4000000}"#).await;
+    assert_eq!(raw.response().await.0, first, "it takes nearly all of the credit");
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(raw.call("test.Lab/text", r#"{"answer":1200000}"#).await);
+        settle().await;
+    }
+    let late = raw.call("test.Lab/echo", r#"{"text":"x"}"#).await;
+    let (refused, code, message, _) = raw.response().await;
+    assert_eq!((refused, code), (late, Code::ResourceExhausted));
+    assert!(message.contains("wait to be read"), "{message}");
+    raw.credit(8 << 20).await;
+    while !waiting.is_empty() {
+        let (answered, code, _, _) = raw.response().await;
+        assert_eq!(code, Code::Ok);
+        waiting.retain(|call| *call != answered);
+    }
+    let again = raw.call("test.Lab/echo", r#"{"text":"x"}"#).await;
+    assert_eq!(raw.response().await.0, again);
+    bystander.finish().await;
+}
