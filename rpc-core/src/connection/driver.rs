@@ -151,6 +151,16 @@ impl<R: Role> Driver<R> {
 
     fn read(&mut self, now: Instant) -> Result<(), Fault> {
         self.keepalive.heard(now);
+        let handled = self.frames(now);
+        // Also after a fault: what came before it is good.
+        let done = self.role.read_done(now);
+        if R::ANSWERS {
+            self.outbound.be_prompt();
+        }
+        handled.and(done)
+    }
+
+    fn frames(&mut self, now: Instant) -> Result<(), Fault> {
         while let Some(frame) = self.inbound.next_frame()? {
             self.partial_since = None;
             self.frame(frame, now)?;
@@ -163,10 +173,6 @@ impl<R: Role> Driver<R> {
             self.partial_since.get_or_insert(now);
         } else {
             self.partial_since = None;
-        }
-        self.role.read_done(now)?;
-        if R::ANSWERS {
-            self.outbound.be_prompt();
         }
         Ok(())
     }

@@ -397,3 +397,29 @@ async fn a_call_that_no_node_takes_is_tried_a_bounded_number_of_times() {
     }
     bystander.finish().await;
 }
+
+/// Seen in review: answers are handed over once a read, and a fault in the same read came before that.
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_front_of_garbage_is_not_lost() {
+    let net = Network::new();
+    let (lab, mut accept) = against(&net).await;
+    let calls: Vec<_> = (0..2)
+        .map(|_| {
+            let lab = lab.clone();
+            tokio::spawn(async move { lab.echo("x".into()).await })
+        })
+        .collect();
+    let mut raw = accept().await;
+    greet(&mut raw).await;
+    let answered = raw.frame().await.unwrap().call;
+    raw.frame().await.unwrap();
+    let mut bytes = frame(Kind::RESPONSE, Flags::END, answered, &NoHead, &text("good"));
+    bytes.extend(frame(Kind(0x33), Flags::NONE, 0, &NoHead, b""));
+    raw.write(&bytes).await;
+    let mut results = Vec::new();
+    for call in calls {
+        results.push(call.await.unwrap());
+    }
+    assert_eq!(results[0].as_ref().unwrap(), "good", "it came before the garbage");
+    assert_eq!(results[1].as_ref().unwrap_err().code(), Code::Unavailable);
+}
