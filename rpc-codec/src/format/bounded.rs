@@ -53,7 +53,8 @@ where
     })
 }
 
-/// That nothing follows the value.
+/// That nothing follows the value, for formats whose library tells how much is left.
+#[cfg(any(feature = "cbor", feature = "postcard"))]
 pub(super) fn at_end(format: &'static str, left: usize) -> Result<(), FormatError> {
     match left {
         0 => Ok(()),
