@@ -2,5 +2,7 @@
 //! same. The targets for `cargo fuzz` stand in `fuzz_targets`; tests of `rpc-codec` and `rpc-core`
 //! replay the corpus through the same functions.
 
+#![forbid(unsafe_code)]
+
 pub mod codec;
 pub mod connection;
