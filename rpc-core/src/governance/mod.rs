@@ -1,6 +1,16 @@
-//! What a call's end means, and how long to wait before the next: the ground that limits, breakers,
-//! retries and balancing will stand on. Pure machines that take `now`; nothing here knows of clients, servers or
-//! connections.
+//! What decides whether a call is made, made again, or answered otherwise: limits, breakers,
+//! retries, degradation, and the rules behind them. Pure machines that take `now`; nothing here knows
+//! of clients, servers or connections.
 
+pub mod adaptive;
 pub mod backoff;
+pub mod breaker;
+pub mod limit;
+mod moment;
 pub mod outcome;
+pub mod retry;
+pub mod rules;
+#[allow(dead_code)] // until the first machine stands on it
+mod sync;
+
+pub use moment::Moment;

@@ -1,0 +1,1 @@
+//! Limits that find out for themselves how much is too much.

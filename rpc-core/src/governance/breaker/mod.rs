@@ -1,0 +1,1 @@
+//! Circuit breakers: refusing while what is called fails.

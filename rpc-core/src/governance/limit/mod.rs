@@ -1,0 +1,1 @@
+//! Limits: how many calls per time, and how many at a time.

@@ -1,0 +1,1 @@
+//! Attempts after the first, and what they may cost.

@@ -1,0 +1,14 @@
+//! The locks and atomics that machines are made of: the standard library's or, to have every
+//! interleaving tried, those of a model checker (`--cfg model`).
+
+#[cfg(not(model))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
+
+#[cfg(model)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+/// Locks, also after a panic under the lock: machines leave nothing half done where they could
+/// panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
