@@ -2,8 +2,12 @@
 //! interleaving tried, those of a model checker (`--cfg model`).
 
 #[cfg(not(model))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(not(model))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
+#[cfg(model)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(model)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 
