@@ -3,6 +3,7 @@
 //! Reads every `*.jsonl.gz` of the folder that `GOLDEN_DIR` names, or of `tests/golden/data`. The
 //! recordings hold inputs and outputs only; what a line says is described where it is replayed.
 
+mod gobreaker;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ type Replay = fn(&Trace) -> Result<Replayed, Disagreement>;
 /// How a library's traces are replayed, by what they call it.
 fn replay_of(lib: &str) -> Option<Replay> {
     match lib {
+        "gobreaker" => Some(gobreaker::replay),
         _ => None,
     }
 }

@@ -1,0 +1,90 @@
+//! A breaker at a moment, for people.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::governance::rules::Share;
+
+use super::counts::Counts;
+use super::settings::Lookback;
+use super::why::{Percent, State, Why, Within};
+
+/// What a breaker is doing, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// What it does with calls.
+    pub state: State,
+    /// It only counts what it would do.
+    pub is_metrics_only: bool,
+    /// How long it has been in this state.
+    pub since: Duration,
+    /// How long until it lets a probe pass, if it is open.
+    pub retry_after: Option<Duration>,
+    /// What it has counted in this state.
+    pub counts: Counts,
+    /// Which calls it looks at while it is closed.
+    pub window: Lookback,
+    /// Probes under way.
+    pub probes_out: u32,
+    /// Probes that have to succeed.
+    pub probes: u32,
+    /// How many calls it has refused in all, or would have.
+    pub refused: u64,
+    /// How often it has changed its state.
+    pub transitions: u64,
+    /// Why it was last opened.
+    pub opened: Option<Arc<Why>>,
+    /// Which share of calls it refuses, if it is a throttle.
+    pub refused_share: Option<Share>,
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_metrics_only {
+            f.write_str("counting only, would be ")?;
+        }
+        let since = self.since;
+        let (within, counts) = (Within(self.window), &self.counts);
+        if let Some(share) = self.refused_share {
+            write!(f, "throttle refuses {}: ", Percent(share))?;
+            write!(f, "{} of {} calls{within} failed", counts.failures, counts.requests)?;
+            return self.kinds(f);
+        }
+        match self.state {
+            State::Closed => {
+                write!(f, "closed: ")?;
+                write!(f, "{} of {} calls{within} failed", counts.failures, counts.requests)?;
+                self.kinds(f)
+            }
+            State::Open => {
+                write!(f, "OPEN {since:.1?} ago")?;
+                if let Some(wait) = self.retry_after {
+                    write!(f, ", next probe in {wait:.1?}")?;
+                }
+                self.opened(f)
+            }
+            State::HalfOpen => {
+                write!(f, "HALF-OPEN {since:.1?} ago, {} probes under way", self.probes_out)?;
+                write!(f, ", {} of {} succeeded", counts.successes, self.probes)?;
+                self.opened(f)
+            }
+            State::ForcedOpen => write!(f, "FORCED OPEN {since:.1?} ago"),
+            State::ForcedClosed => write!(f, "forced closed {since:.1?} ago"),
+        }
+    }
+}
+
+impl Snapshot {
+    fn kinds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.counts.failures > 0 {
+            write!(f, ", {}", self.counts.by_kind())?;
+        }
+        Ok(())
+    }
+
+    fn opened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.opened.iter().try_for_each(|why| write!(f, ": {why}"))
+    }
+}
