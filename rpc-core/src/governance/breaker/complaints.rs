@@ -1,5 +1,5 @@
 //! What people complain about in other breakers, one case each, and the laws behind them.
-//! `W` marks who: gobreaker, resilience4j, Sentinel, Polly, failsafe-go, tower-resilience, go-zero.
+//! A number is that of the issue in its tracker.
 
 use std::sync::Arc;
 use std::thread;
@@ -475,6 +475,7 @@ fn forced_open_refuses_until_it_is_told_otherwise() {
     assert!(breaker.force(Mode::ForcedOpen, at(0)).is_none());
     let refusal = CircuitBreaker::admit(&breaker, at(1_000_000)).expect_err("forced");
     assert_eq!((refusal.state(), refusal.retry_after()), (State::ForcedOpen, None));
+    assert_eq!(refusal.to_string(), "circuit forced open since 1000.0s");
     late.settle(FAILED, SECOND, at(1_000_000));
     breaker.force(Mode::Automatic, at(1_000_000));
     assert_eq!(breaker.counts(), Counts::default(), "it begins anew");
@@ -552,7 +553,7 @@ fn a_refusal_says_who_why_and_when_to_come_back() {
     let refusal = CircuitBreaker::admit(&breaker, at(1000)).expect_err("half-open");
     assert!(refusal.to_string().ends_with("; enough probes are under way"), "{refusal}");
     let explained = breaker.snapshot(at(1000)).to_string();
-    assert!(explained.starts_with("HALF-OPEN 0.0ns ago, 1 probes under way"), "{explained}");
+    assert!(explained.starts_with("HALF-OPEN 0.0ns ago, probes: 1 under way"), "{explained}");
 }
 
 #[test]

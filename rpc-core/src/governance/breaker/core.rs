@@ -169,7 +169,8 @@ impl Core {
                 None
             }
         };
-        Some(CircuitOpen::new(self.state(), since, retry_after, self.opened.clone()))
+        let why = self.opened.clone().filter(|_| self.mode != Mode::ForcedOpen);
+        Some(CircuitOpen::new(self.state(), since, retry_after, why))
     }
 
     /// What became of a call. A verdict of an earlier era, or of a probe presumed lost, changes

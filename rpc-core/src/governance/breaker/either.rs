@@ -44,8 +44,12 @@ impl Breaker {
             seed,
         };
         match rule.kind {
-            BreakerKind::Trip => drop(breaker.trip_or_new(rule, now)),
-            BreakerKind::Throttle => drop(breaker.throttle_or_new(rule, now)),
+            BreakerKind::Trip => {
+                breaker.trip_or_new(rule, now);
+            }
+            BreakerKind::Throttle => {
+                breaker.throttle_or_new(rule, now);
+            }
         }
         breaker
     }

@@ -66,7 +66,7 @@ impl fmt::Display for Snapshot {
                 self.opened(f)
             }
             State::HalfOpen => {
-                write!(f, "HALF-OPEN {since:.1?} ago, {} probes under way", self.probes_out)?;
+                write!(f, "HALF-OPEN {since:.1?} ago, probes: {} under way", self.probes_out)?;
                 write!(f, ", {} of {} succeeded", counts.successes, self.probes)?;
                 self.opened(f)
             }
