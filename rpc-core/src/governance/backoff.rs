@@ -16,6 +16,8 @@ pub struct Backoff {
 }
 
 const FACTOR: f64 = 1.6;
+/// From here on the pause is the longest one, whatever the first was.
+const MAX_EXPONENT: i32 = 1_000;
 
 impl Backoff {
     /// Pauses from about `first` to about `max`.
@@ -25,17 +27,28 @@ impl Backoff {
 
     /// The pause after one more failure; `random` is in `0.0..1.0`.
     pub fn next(&mut self, random: f64) -> Duration {
-        let exponent = i32::try_from(self.failures).unwrap_or(i32::MAX);
+        let failures = self.failures;
         self.failures = self.failures.saturating_add(1);
-        let grown = self.first.as_secs_f64() * FACTOR.powi(exponent);
-        let base = grown.min(self.max.as_secs_f64());
-        Duration::from_secs_f64(base * (0.5 + random.clamp(0.0, 1.0)))
+        pause(self.first, self.max, failures, random)
     }
 
     /// It worked: the next failure begins anew.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
+}
+
+/// The pause after a failure that `earlier` ones went before; `random` is in `0.0..1.0`.
+///
+/// As wide as the *full jitter* of Marc Brooker's "Exponential Backoff and Jitter" (AWS, 2015), which
+/// spreads a herd best, but half a step later: a draw near zero is no pause, and the next attempt
+/// would meet what the last one met.
+pub fn pause(first: Duration, max: Duration, earlier: u32, random: f64) -> Duration {
+    let exponent = i32::try_from(earlier).unwrap_or(MAX_EXPONENT).min(MAX_EXPONENT);
+    let grown = first.as_secs_f64() * FACTOR.powi(exponent);
+    let base = grown.min(max.as_secs_f64());
+    let pause = base * (0.5 + random.clamp(0.0, 1.0));
+    Duration::try_from_secs_f64(pause).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]
@@ -63,5 +76,17 @@ mod tests {
         let mut backoff = Backoff::new(Duration::from_millis(1), Duration::from_secs(9));
         let last = (0..10_000).map(|_| backoff.next(0.5)).last();
         assert_eq!(last, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn no_pair_of_bounds_panics() {
+        let ends = [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX];
+        for (first, max) in ends.iter().flat_map(|first| ends.map(|max| (*first, max))) {
+            for earlier in [0, 1, 100, u32::MAX] {
+                let most = pause(first, max, earlier, 1.0);
+                assert!(most >= pause(first, max, earlier, 0.0), "{first:?} to {max:?}");
+            }
+        }
+        assert_eq!(pause(Duration::ZERO, Duration::MAX, u32::MAX, 1.0), Duration::ZERO);
     }
 }
