@@ -5,6 +5,7 @@
 pub mod adaptive;
 pub mod backoff;
 pub mod breaker;
+pub mod fallback;
 pub mod hedge;
 pub mod limit;
 mod moment;
