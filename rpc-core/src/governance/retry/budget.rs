@@ -26,11 +26,10 @@ pub struct BudgetSettings {
 }
 
 impl BudgetSettings {
-    /// 20 % of calls and one a second; the last second's is kept.
+    /// 20 % of calls and one a second; what the last second's calls earned is kept.
     ///
-    /// Finagle keeps ten seconds, which the first moments of an outage spend at once: the load rises
-    /// by 44 % rather than 20 % while a third of the nodes fail (`tests/storms`), and then there is
-    /// none for the rest of the window.
+    /// Finagle keeps ten seconds' worth, which an outage spends first: for all that time the rest get as
+    /// much as without a budget (`tests/storms`).
     pub const DEFAULT: Self =
         Self { share: Share::from_percent(20), per_second: 1, saved: Duration::from_secs(1) };
 }

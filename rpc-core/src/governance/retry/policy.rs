@@ -150,6 +150,9 @@ impl Retry {
 impl Stop {
     /// Whether to answer with [`NEVER`], so that callers don't try again either: what is called has
     /// more than it can take, and their retries would only come to the same end.
+    ///
+    /// Who was silenced itself says so too. In three tiers over a leaf that fails its load rises by
+    /// 21 %, and by 45 % were it only for those whose own budget is spent (`tests/storms`).
     pub fn silences_callers(self) -> bool {
         matches!(self, Self::OutOfBudget | Self::PushedBack)
     }
