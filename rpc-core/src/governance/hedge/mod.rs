@@ -75,8 +75,10 @@ impl Hedge {
 
     /// An attempt took so long, and that is worth what [`Outcome::sample`] says.
     ///
-    /// One that was given up before the delay was over says nothing that is not known; one that
-    /// was given up later was slow.
+    /// One that was given up before the delay was over says nothing that is not known. One that was
+    /// given up later counts as having taken the delay, however long it was: that it is slower than
+    /// that is all there is to know, and were it counted for as long as it was waited for, each reading would
+    /// lengthen the delay and the wait with it.
     ///
     /// [`Outcome::sample`]: super::outcome::Outcome::sample
     pub fn record(&self, sample: Sample, took: Duration, now: Moment) {
@@ -84,17 +86,19 @@ impl Hedge {
         if due == FIXED || sample == Sample::Nothing {
             return;
         }
+        let mut took = nanos(took);
         if sample == Sample::AtLeast {
             let delay = self.delay.load(Ordering::Relaxed);
-            if delay != UNKNOWN && nanos(took) < delay {
+            if delay != UNKNOWN && took < delay {
                 return;
             }
+            took = took.min(delay);
         }
         // Before it is added: what is read now may turn out to be too old, and this is not.
         if now.as_nanos() >= due {
             self.refresh(now);
         }
-        self.latencies.record(took);
+        self.latencies.record(Duration::from_nanos(took));
     }
 
     /// What is in force.
@@ -203,10 +207,30 @@ mod tests {
         assert!(impatient.after(0, at(2_500)).expect("still") > 9 * MS);
         let swallowed = known();
         (0..100).for_each(|_| swallowed.record(Sample::AtLeast, 40 * MS, at(1_500)));
-        assert!(swallowed.after(0, at(2_500)).expect("still") > 39 * MS);
+        assert!(swallowed.after(0, at(2_500)).expect("still") > 9 * MS);
         let failing = known();
         (0..9_000).for_each(|_| failing.record(Sample::Nothing, Duration::ZERO, at(1_500)));
         assert!(failing.after(0, at(2_500)).expect("still") > 9 * MS);
+    }
+
+    #[test]
+    fn survivors_alone_do_not_shorten_the_delay_nor_do_losers_lengthen_it() {
+        let hedge = p95();
+        let known = (0..60).map(|second| {
+            let now = at(second * 1_000);
+            for _ in 0..100 {
+                // One in ten is slow: seen as such until hedges join, and given up from then on.
+                match hedge.after(0, now) {
+                    None => hedge.record(Sample::Exact, 50 * MS, now),
+                    Some(delay) => hedge.record(Sample::AtLeast, delay + 5 * MS, now),
+                }
+                (0..9).for_each(|_| hedge.record(Sample::Exact, 5 * MS, now));
+            }
+            hedge.after(0, now)
+        });
+        for delay in known.flatten() {
+            assert!((50 * MS..58 * MS).contains(&delay), "{delay:?}");
+        }
     }
 
     #[test]
