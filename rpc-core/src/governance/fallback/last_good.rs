@@ -71,6 +71,12 @@ struct Answer<V> {
     bytes: usize,
 }
 
+/// An answer and how old it is.
+type Aged<V> = (Arc<V>, Duration);
+
+/// What was replaced, and what had to make room.
+type Dropped<V> = (Option<Answer<V>>, Vec<Answer<V>>);
+
 impl<V> LastGood<V> {
     /// Nothing yet; `size` is how many bytes an answer takes.
     pub fn new(settings: LastGoodSettings, size: fn(&V) -> usize) -> Self {
@@ -121,28 +127,29 @@ impl<V> LastGood<V> {
 
 impl<V> Kept<V> {
     /// What it returns is to be dropped when the lock is free.
-    fn keep(&mut self, key: &Key, mut answer: Answer<V>, now: Moment) -> Vec<Answer<V>> {
+    fn keep(&mut self, key: &Key, mut answer: Answer<V>, now: Moment) -> Dropped<V> {
         self.now = self.now.max(now);
         answer.at = self.now;
         if answer.bytes > self.settings.max_entry_bytes {
-            return vec![answer];
+            return (Some(answer), Vec::new());
         }
         self.bytes += answer.bytes;
-        let mut dropped = Vec::new();
-        match self.answers.touch(key) {
+        let replaced = match self.answers.touch(key) {
             Some(earlier) => {
                 let earlier = std::mem::replace(earlier, answer);
                 self.bytes -= earlier.bytes;
-                dropped.push(earlier);
+                Some(earlier)
             }
-            None => self.answers.insert(key.clone(), answer),
-        }
-        dropped.append(&mut self.make_room());
-        dropped
+            None => {
+                self.answers.insert(key.clone(), answer);
+                None
+            }
+        };
+        (replaced, self.make_room())
     }
 
-    #[expect(clippy::type_complexity, reason = "what to answer, and what to drop later")]
-    fn get(&mut self, key: &Key, now: Moment) -> (Option<(Arc<V>, Duration)>, Option<Answer<V>>) {
+    /// What to answer, and what to drop when the lock is free.
+    fn get(&mut self, key: &Key, now: Moment) -> (Option<Aged<V>>, Option<Answer<V>>) {
         self.now = self.now.max(now);
         let Some(answer) = self.answers.touch(key) else { return (None, None) };
         let age = self.now.since(answer.at);
