@@ -3,7 +3,8 @@
 //! Without them one caller's loop, or one popular page, takes all that a service has, and everyone
 //! else's calls fail with it. A limit per time keeps what is called from being asked more than was
 //! agreed; callers use [`RateLimiter`], made from a rule, and the kinds behind it stand beside it: token
-//! bucket, leaky bucket, fixed window, sliding window.
+//! bucket, leaky bucket, fixed window, sliding window. [`Keyed`] keeps one each for so many callers or
+//! tenants, and no more.
 //!
 //! All are exact, also when many threads ask at once: what is there is counted and taken under one
 //! lock. All count what waits as taken, in the order of asking, so that there is no queue to keep and
@@ -11,6 +12,7 @@
 //! ten processes with a limit of 100/s let 1,000/s go.
 
 mod fixed;
+mod keyed;
 #[cfg(test)]
 mod laws;
 mod leaky;
@@ -21,6 +23,7 @@ mod ticket;
 mod token;
 
 pub use fixed::FixedWindow;
+pub use keyed::Keyed;
 pub use leaky::LeakyBucket;
 pub use quota::Quota;
 pub use rate::{RateLimited, RateLimiter, RateSnapshot};
