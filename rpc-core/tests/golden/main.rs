@@ -4,7 +4,9 @@
 //! recordings hold inputs and outputs only; what a line says is described where it is replayed.
 
 mod gobreaker;
+mod rate;
 mod trace;
+mod uber;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,10 +22,12 @@ use self::trace::{Disagreement, Replayed, Trace};
 
 type Replay = fn(&Trace) -> Result<Replayed, Disagreement>;
 
-/// How a library's traces are replayed, by what they call it.
+/// How a library's traces are replayed, by what their `lib` says.
 fn replay_of(lib: &str) -> Option<Replay> {
     match lib {
         "gobreaker" => Some(gobreaker::replay),
+        "x/time/rate" => Some(rate::replay),
+        "ratelimit" => Some(uber::replay),
         _ => None,
     }
 }
