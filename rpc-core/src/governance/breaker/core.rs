@@ -31,6 +31,8 @@ pub(super) struct Core {
     phase: Phase,
     /// Which era this is: a verdict of another one has no say. Begins at 1, so that 0 is no era.
     generation: u64,
+    /// It, while every call may pass without being counted yet; else 0.
+    passing: u64,
     /// The latest moment anyone told.
     seen: Moment,
     /// When the state began.
@@ -57,12 +59,13 @@ enum Phase {
 impl Core {
     pub(super) fn new(settings: BreakerSettings, now: Moment, seed: u64) -> Self {
         let settings = settings.within_bounds();
-        Self {
+        let mut new = Self {
             window: Window::new(settings.window, now),
             settings,
             mode: Mode::Automatic,
             phase: Phase::Closed,
             generation: 1,
+            passing: 0,
             seen: now,
             since: now,
             openings: 0,
@@ -72,7 +75,9 @@ impl Core {
             transitions: 0,
             history: VecDeque::new(),
             random: fastrand::Rng::with_seed(seed),
-        }
+        };
+        new.find_passing();
+        new
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -97,9 +102,15 @@ impl Core {
         }
     }
 
-    /// Whether every call may pass without being counted yet, as long as this generation lasts.
-    pub(super) fn is_passing(&self) -> bool {
-        self.state() == State::Closed && self.settings.counting == Counting::Ended
+    /// The generation in which every call may pass without being counted yet, or 0.
+    #[inline]
+    pub(super) fn passing(&self) -> u64 {
+        self.passing
+    }
+
+    fn find_passing(&mut self) {
+        let all_pass = self.state() == State::Closed && self.settings.counting == Counting::Ended;
+        self.passing = if all_pass { self.generation } else { 0 };
     }
 
     /// Finds out what time has changed.
@@ -347,6 +358,7 @@ impl Core {
     fn begin_generation(&mut self) {
         self.generation += 1;
         self.window.restart(self.seen);
+        self.find_passing();
     }
 
     fn record(&mut self, from: State, why: Why) -> Transition {

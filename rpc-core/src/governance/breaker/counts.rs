@@ -104,11 +104,28 @@ impl Counts {
     }
 
     /// Takes back one of the oldest calls. Runs stay: they are of the newest.
+    #[inline]
     pub(super) fn forget(&mut self, ending: Ending) {
-        let mut one = Self::default();
-        one.end(ending);
-        one.requests = one.successes + one.failures;
-        self.forget_totals(&one);
+        let slow = u32::from(ending.slow);
+        match ending.verdict {
+            Verdict::Success => {
+                self.requests = self.requests.saturating_sub(1);
+                self.successes = self.successes.saturating_sub(1);
+            }
+            Verdict::Failure(outcome) => {
+                self.requests = self.requests.saturating_sub(1);
+                self.failures = self.failures.saturating_sub(1);
+                let by = &mut self.by[place(outcome)];
+                *by = by.saturating_sub(1);
+            }
+            Verdict::Neutral => self.exclusions = self.exclusions.saturating_sub(1),
+            Verdict::Abandoned => {
+                self.exclusions = self.exclusions.saturating_sub(1);
+                self.abandoned = self.abandoned.saturating_sub(1);
+                self.abandoned_slow = self.abandoned_slow.saturating_sub(slow);
+            }
+        }
+        self.slow = self.slow.saturating_sub(slow);
     }
 
     /// Takes back a bucket that leaves. A run shrinks only if it reaches back into that bucket:
@@ -198,6 +215,18 @@ mod tests {
         both.add_totals(&first);
         both.forget_bucket(&first);
         assert_eq!(Counts { consecutive_failures: first.consecutive_failures, ..both }, first);
+    }
+
+    #[test]
+    fn single_calls_can_be_taken_back() {
+        for verdict in [Verdict::Success, FAILED, Verdict::Neutral, Verdict::Abandoned] {
+            let ending = Ending { verdict, slow: true };
+            let mut counts = Counts::default();
+            counts.end(ending);
+            counts.forget(ending);
+            (counts.consecutive_successes, counts.consecutive_failures) = (0, 0);
+            assert_eq!(counts, Counts::default(), "{verdict:?}");
+        }
     }
 
     #[test]

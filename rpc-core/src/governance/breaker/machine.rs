@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::governance::Moment;
-use crate::governance::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::governance::sync::{AtomicU64, Mutex, Ordering, lock};
 
 use super::core::Core;
 use super::counts::Counts;
@@ -51,8 +51,7 @@ impl CircuitBreaker {
     /// A closed one. The seed decides how openings are spread: a number of its own for each.
     pub fn new(settings: BreakerSettings, now: Moment, seed: u64) -> Self {
         let core = Core::new(settings, now, seed);
-        let passing = if core.is_passing() { core.generation() } else { 0 };
-        Self { passing: AtomicU64::new(passing), core: Mutex::new(core) }
+        Self { passing: AtomicU64::new(core.passing()), core: Mutex::new(core) }
     }
 
     /// Whether a call would be let pass; takes no probe.
@@ -154,17 +153,11 @@ impl CircuitBreaker {
     fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = lock(&self.core);
         let done = act(&mut core);
-        self.publish(&core);
-        done
-    }
-
-    #[inline]
-    fn publish(&self, core: &MutexGuard<'_, Core>) {
-        let passing = if core.is_passing() { core.generation() } else { 0 };
         // Nearly always unchanged, and a store would take the line from the other cores.
-        if self.passing.load(Ordering::Relaxed) != passing {
-            self.passing.store(passing, Ordering::Release);
+        if self.passing.load(Ordering::Relaxed) != core.passing() {
+            self.passing.store(core.passing(), Ordering::Release);
         }
+        done
     }
 }
 

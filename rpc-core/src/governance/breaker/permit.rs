@@ -77,6 +77,7 @@ impl<D: Deref<Target: Machine>> Permit<D> {
 
     /// Says what became of the call, which took so long. If that changes the circuit's state, says
     /// how: nothing is locked any more, so whoever is told may ask the breaker.
+    #[inline]
     pub fn settle(self, verdict: Verdict, took: Duration, now: Moment) -> Option<Transition> {
         let mut permit = self;
         permit.report(verdict, took, now)
@@ -94,17 +95,22 @@ impl<D: Deref<Target: Machine>> Permit<D> {
         &self.machine
     }
 
+    #[inline]
     fn report(&mut self, verdict: Verdict, took: Duration, now: Moment) -> Option<Transition> {
         let token = std::mem::replace(&mut self.token, Token::UNHEARD);
         if token.is_unheard() {
-            return None;
+            return None; // of a breaker that is switched off
         }
         sealed::Settles::settle(&*self.machine, token, verdict, took, now)
     }
 }
 
 impl<D: Deref<Target: Machine>> Drop for Permit<D> {
+    #[inline]
     fn drop(&mut self) {
+        if self.token.is_unheard() {
+            return;
+        }
         let verdict = match std::thread::panicking() {
             true => Verdict::Failure(Outcome::ServerFault),
             false => Verdict::Abandoned,

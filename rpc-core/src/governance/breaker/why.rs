@@ -115,7 +115,7 @@ pub(super) const ABANDONED_PROBES: u32 = 5;
 
 /// Whether so many abandoned calls beside those that ended are unusual.
 pub(super) fn is_abandoned(counts: &Counts, min_calls: u32) -> bool {
-    let calls = counts.successes.saturating_add(counts.failures).saturating_add(counts.abandoned);
+    let calls = ended(counts);
     calls >= min_calls && ABANDONED_SHARE.is_reached(counts.abandoned.into(), calls.into())
 }
 
@@ -157,11 +157,15 @@ pub(super) fn after_abandoned(counts: &Counts, settings: &BreakerSettings) -> Op
     let failed = counts.failures.saturating_add(counts.abandoned);
     let number = settings.consecutive.into_iter().chain(settings.failures).min();
     let by_number = number.is_some_and(|number| failed >= number);
-    let calls = counts.successes.saturating_add(failed);
-    let by_share =
-        settings.failure_rate.is_some_and(|rate| rate.is_reached(failed.into(), calls.into()));
+    let share_of = |rate: Share| rate.is_reached(failed.into(), ended(counts).into());
+    let by_share = settings.failure_rate.is_some_and(share_of);
     let evidence = || Evidence::of(counts, settings, ABANDONED_SHARE, 0);
     (by_number || by_share).then(|| Why::Abandoned(evidence()))
+}
+
+/// How many calls have ended one way or another, or were abandoned.
+fn ended(counts: &Counts) -> u32 {
+    counts.successes.saturating_add(counts.failures).saturating_add(counts.abandoned)
 }
 
 /// Of how many calls it is known whether they were slow: an abandoned one only if it was.
@@ -243,8 +247,7 @@ impl fmt::Display for Why {
             }
             Self::Abandoned(evidence) => {
                 let counts = &evidence.counts;
-                let calls = counts.successes + counts.failures + counts.abandoned;
-                Reached(counts.abandoned, calls, "were abandoned", evidence).fmt(f)
+                Reached(counts.abandoned, ended(counts), "were abandoned", evidence).fmt(f)
             }
             Self::ProbeFailed(outcome) => write!(f, "a probe failed, {}", name(*outcome)),
             Self::ProbeSlow(took) => write!(f, "a probe was slow, {took:.1?}"),
