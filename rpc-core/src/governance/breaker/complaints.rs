@@ -121,6 +121,29 @@ fn a_late_result_of_an_earlier_era_decides_nothing() {
 }
 
 #[test]
+fn a_late_result_of_an_earlier_era_counts_in_no_later_one() {
+    let breaker = breaker(|_| {});
+    let late = admit(&breaker, at(0));
+    let half_open = trip(&breaker, at(0));
+    call(&breaker, Verdict::Success, half_open);
+    late.settle(FAILED, SECOND, half_open);
+    assert_eq!((breaker.state(half_open), breaker.counts()), (State::Closed, Counts::default()));
+}
+
+#[test]
+fn a_probe_of_an_earlier_half_open_era_decides_nothing_in_a_later_one() {
+    let breaker = breaker(|settings| settings.probes = 2);
+    let half_open = trip(&breaker, at(0));
+    let (first, second) = (admit(&breaker, half_open), admit(&breaker, half_open));
+    first.settle(FAILED, SECOND, half_open);
+    let again = half_open.plus(SECOND * 2);
+    let (_probe, _another) = (admit(&breaker, again), admit(&breaker, again));
+    assert!(second.settle(FAILED, SECOND, again).is_none());
+    assert_eq!(breaker.state(again), State::HalfOpen);
+    assert!(is_refused(&breaker, again), "nor does it give up another's place");
+}
+
+#[test]
 fn late_results_give_no_probe_its_place() {
     // resilience4j #1432, failsafe-go: permits above the capacity
     let breaker = breaker(|_| {});
@@ -316,6 +339,16 @@ fn a_changed_rule_keeps_what_was_counted() {
 }
 
 #[test]
+fn a_call_under_way_is_not_counted_twice_when_counting_changes() {
+    let breaker = breaker(|settings| settings.counting = Counting::Begun);
+    let under_way = admit(&breaker, at(0));
+    assert_eq!(breaker.counts().requests, 1);
+    breaker.reconfigure(settings(), at(0));
+    under_way.settle(FAILED, SECOND, at(0));
+    assert_eq!(breaker.counts(), Counts::default());
+}
+
+#[test]
 fn fewer_probes_than_have_succeeded_already_close() {
     let breaker = breaker(|settings| settings.probes = 3);
     let half_open = trip(&breaker, at(0));
@@ -437,6 +470,15 @@ fn openings_grow_while_nothing_gets_better_and_begin_anew_when_it_did() {
     call(&breaker, Verdict::Success, now);
     now = now.plus(SECOND * 10);
     assert_eq!(trip(&breaker, now).since(now), SECOND);
+}
+
+#[test]
+fn half_open_is_no_healthy_time_however_long_nobody_calls() {
+    let breaker = breaker(|_| {});
+    trip(&breaker, at(0));
+    assert_eq!(breaker.state(at(1000)), State::HalfOpen);
+    let late = at(3_600_000);
+    assert_eq!(trip(&breaker, late).since(late), SECOND * 2);
 }
 
 #[test]
