@@ -2,14 +2,10 @@
 //! interleaving tried, those of a model checker (`--cfg model`).
 
 #[cfg(not(model))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-#[cfg(not(model))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 #[cfg(model)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-#[cfg(model)]
-pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 
 /// Locks, also after a panic under the lock: machines leave nothing half done where they could
 /// panic.

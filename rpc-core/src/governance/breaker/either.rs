@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::governance::Moment;
 use crate::governance::rules::{BreakerKind, BreakerRule};
-use crate::governance::sync::{AtomicBool, Ordering};
+use crate::governance::sync::atomic::{AtomicBool, Ordering};
 
 use super::counts::Counts;
 use super::machine::CircuitBreaker;

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::governance::Moment;
-use crate::governance::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::governance::sync::atomic::{AtomicU64, Ordering};
+use crate::governance::sync::{Mutex, lock};
 
 use super::core::Core;
 use super::counts::Counts;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::governance::Moment;
 use crate::governance::rules::{BreakerRule, Share};
-use crate::governance::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::governance::sync::atomic::{AtomicBool, Ordering};
+use crate::governance::sync::{Mutex, lock};
 
 use super::counts::{Counts, Ending};
 use super::open::CircuitOpen;

@@ -11,6 +11,7 @@
 //! a waiter knows at once when its turn is, or that it would come too late. A limit is one process's:
 //! ten processes with a limit of 100/s let 1,000/s go.
 
+pub mod concurrency;
 mod fixed;
 mod keyed;
 #[cfg(test)]
