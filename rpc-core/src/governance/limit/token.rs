@@ -159,7 +159,9 @@ impl Tokens {
     pub(super) fn give_back(&mut self, ticket: &Ticket, now: u64) {
         let Taken::Token { rate } = ticket.taken else { return };
         let now = now.max(self.last);
-        let kept = gain(self.last_event.max(now).saturating_sub(ticket.at), rate);
+        // A rate that was raised since has brought more than the ticket's would have.
+        let most = rate.max(self.rate);
+        let kept = gain(self.last_event.max(now).saturating_sub(ticket.at), most);
         self.restore(ticket, rate, kept, now);
     }
 
@@ -370,7 +372,17 @@ mod tests {
         assert!(given_back(TokenBucket::cancel) > 50.0, "as x/time/rate does");
     }
 
-    /// What a run of operations let go, and when.
+    #[test]
+    fn what_a_raised_rate_brought_since_counts_against_what_is_given_back() {
+        let bucket = TokenBucket::new(0.1, 10, at(0));
+        let ticket = bucket.reserve(10, Duration::ZERO, at(0)).expect("it is full");
+        bucket.set_rate(10.0, at(0));
+        assert!(bucket.allow(10, at(SECOND)), "full again");
+        bucket.give_back(ticket, at(SECOND));
+        assert_eq!(bucket.tokens(at(SECOND)), 0.0, "or twenty would go in this moment");
+    }
+
+    /// One thing that is done to a bucket.
     #[derive(Clone, Debug)]
     struct Step {
         after: u64,
