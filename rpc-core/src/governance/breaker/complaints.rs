@@ -183,7 +183,7 @@ fn a_call_that_a_later_rule_refused_is_neutral() {
     let breaker = breaker(|_| {});
     let half_open = trip(&breaker, at(0));
     for _ in 0..100 {
-        assert!(call(&breaker, Verdict::from(Outcome::RefusedLocally), half_open).is_none());
+        assert!(call(&breaker, Verdict::Neutral, half_open).is_none());
     }
     assert_eq!(breaker.state(half_open), State::HalfOpen);
     assert!(breaker.peek(half_open).is_ok());
@@ -807,6 +807,44 @@ fn a_throttle_sees_calls_that_nobody_waits_for() {
     }
     assert_eq!(throttle.refused_share(at(0)), MAX_REFUSED);
     assert_eq!(throttle.refused_share(at(10_001)), Share::ZERO);
+}
+
+#[test]
+fn an_overloaded_server_throttles_and_does_not_trip() {
+    let trip = BreakerRule { consecutive: Some(1), ..BreakerRule::DEFAULT };
+    for (rule, is_throttle) in [(trip, false), (throttle_rule(), true)] {
+        let breaker = Breaker::new(&rule, at(0), 1);
+        for _ in 0..30 {
+            if let Ok(permit) = Breaker::admit(&breaker, at(0)) {
+                permit.settle_outcome(Outcome::Overload, true, SECOND, at(0));
+            }
+        }
+        assert_eq!(breaker.counts().failures > 0, is_throttle, "{:?}", rule.kind);
+        assert_eq!(breaker.snapshot(at(0)).refused > 0, is_throttle, "{:?}", rule.kind);
+    }
+}
+
+#[test]
+fn a_short_inherited_deadline_trips_nothing() {
+    let breaker = breaker(|_| {});
+    for _ in 0..100 {
+        call(&breaker, Verdict::Success, at(0));
+        let permit = admit(&breaker, at(0));
+        assert!(permit.settle_outcome(Outcome::Deadline, false, ms(5), at(0)).is_none());
+    }
+    assert_eq!(breaker.counts().failures, 0);
+}
+
+#[test]
+fn fast_failures_are_no_fast_answers() {
+    let breaker = breaker(|settings| {
+        (settings.failure_rate, settings.slow_rate) = (None, Some(Share::from_percent(50)));
+    });
+    (0..100).for_each(|_| assert!(slow_call(&breaker, FAILED, SECOND * 9, at(0)).is_none()));
+    let ran_out = Verdict::Failure(Outcome::Deadline);
+    (0..3).for_each(|_| assert!(slow_call(&breaker, ran_out, SECOND, at(0)).is_none()));
+    let change = slow_call(&breaker, ran_out, SECOND, at(0)).expect("four of four were slow");
+    assert_eq!(change.why.to_string(), "4 of 4 calls in 10s were slow (100% >= 50%), 1s or more");
 }
 
 #[test]

@@ -197,9 +197,8 @@ impl Core {
         if token.generation != self.generation {
             return by_time;
         }
-        let slow = self.settings.slow_rate.is_some()
-            && verdict != Verdict::Neutral
-            && took >= self.settings.slow;
+        let slow =
+            self.settings.slow_rate.is_some() && verdict.is_sample() && took >= self.settings.slow;
         let ending = Ending { verdict, slow };
         match &mut self.phase {
             Phase::Closed => self.settle_call(token, ending),

@@ -31,19 +31,15 @@ pub struct Counts {
     by: [u32; FAILURES.len()],
 }
 
-/// The outcomes that failures are told apart by, and how they are called; any other is the last.
-const FAILURES: [(Outcome, &str); 5] = [
-    (Outcome::ServerFault, "server fault"),
-    (Outcome::TransportFailure, "transport failure"),
-    (Outcome::Deadline, "deadline"),
-    (Outcome::Overload, "overload"),
-    (Outcome::BusinessError, "other"),
+/// The outcomes that failures are told apart by: those that can be one. Any other, from whoever
+/// judges otherwise, is the last.
+const FAILURES: [Outcome; 5] = [
+    Outcome::ServerFault,
+    Outcome::TransportFailure,
+    Outcome::Deadline,
+    Outcome::Overload,
+    Outcome::BusinessError,
 ];
-
-/// How an outcome is called when it is a failure.
-pub(super) fn name(outcome: Outcome) -> &'static str {
-    FAILURES[place(outcome)].1
-}
 
 fn place(outcome: Outcome) -> usize {
     match outcome {
@@ -186,8 +182,8 @@ struct ByKind([u32; FAILURES.len()]);
 impl fmt::Display for ByKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = self.0.iter().zip(FAILURES).filter(|(count, _)| **count > 0);
-        for (at, (count, (_, name))) in kinds.enumerate() {
-            write!(f, "{}{count} {name}", if at == 0 { "" } else { ", " })?;
+        for (at, (count, outcome)) in kinds.enumerate() {
+            write!(f, "{}{count} {}", if at == 0 { "" } else { ", " }, outcome.name())?;
         }
         Ok(())
     }

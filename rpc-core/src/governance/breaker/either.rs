@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::governance::Moment;
+use crate::governance::outcome::{Judgement, Outcome};
 use crate::governance::rules::{BreakerKind, BreakerRule};
 use crate::governance::sync::atomic::{AtomicBool, Ordering};
 
@@ -199,6 +200,15 @@ impl sealed::Settles for Breaker {
             self.throttle.get()?.settle(token, verdict, took, now)
         } else {
             self.trip.get()?.settle(token, verdict, took, now)
+        }
+    }
+
+    #[inline]
+    fn judge(&self, token: Token, outcome: Outcome, had_own_time: bool) -> Judgement {
+        if token.is_of_throttle() {
+            outcome.judged_by_throttle(had_own_time)
+        } else {
+            outcome.judged(had_own_time)
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::governance::Moment;
+use crate::governance::outcome::{Judgement, Outcome};
 use crate::governance::sync::atomic::{AtomicU64, Ordering};
 use crate::governance::sync::{Mutex, lock};
 
@@ -174,6 +175,11 @@ impl sealed::Settles for CircuitBreaker {
         now: Moment,
     ) -> Option<Transition> {
         self.with(|core| core.settle(token, verdict, took, now))
+    }
+
+    #[inline]
+    fn judge(&self, _token: Token, outcome: Outcome, had_own_time: bool) -> Judgement {
+        outcome.judged(had_own_time)
     }
 }
 

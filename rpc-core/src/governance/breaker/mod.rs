@@ -17,8 +17,9 @@
 //! that a later step refuses is [`Verdict::Neutral`]. Nothing is called back under a lock: who
 //! settles is told of a change, and [`transitions_after`](Breaker::transitions_after) has the last few.
 //!
-//! Left to others: what counts as a failure ([`Outcome`](crate::governance::outcome::Outcome)), and one
-//! breaker each for tenants or shards.
+//! Left to others: what counts as a failure (the table of
+//! [`Outcome`](crate::governance::outcome::Outcome), by [`Permit::settle_outcome`]), and one breaker
+//! each for tenants or shards.
 
 mod core;
 mod counts;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::governance::Moment;
-use crate::governance::outcome::Outcome;
+use crate::governance::outcome::{Judgement, Outcome};
 
 use super::verdict::Verdict;
 use super::why::Transition;
@@ -25,7 +25,7 @@ pub struct Permit<D: Deref<Target: Machine>> {
 pub trait Machine: sealed::Settles {}
 
 pub(super) mod sealed {
-    use super::{Duration, Moment, Token, Transition, Verdict};
+    use super::{Duration, Judgement, Moment, Outcome, Token, Transition, Verdict};
 
     #[allow(unreachable_pub)] // it is sealed by that
     pub trait Settles {
@@ -36,6 +36,9 @@ pub(super) mod sealed {
             took: Duration,
             now: Moment,
         ) -> Option<Transition>;
+
+        /// What an outcome says to it.
+        fn judge(&self, token: Token, outcome: Outcome, had_own_time: bool) -> Judgement;
     }
 }
 
@@ -81,6 +84,20 @@ impl<D: Deref<Target: Machine>> Permit<D> {
     pub fn settle(self, verdict: Verdict, took: Duration, now: Moment) -> Option<Transition> {
         let mut permit = self;
         permit.report(verdict, took, now)
+    }
+
+    /// Says how the call ended, and leaves it to the table of outcomes what that means to a breaker
+    /// of this kind; `had_own_time` as in [`Outcome::judged`].
+    #[inline]
+    pub fn settle_outcome(
+        self,
+        outcome: Outcome,
+        had_own_time: bool,
+        took: Duration,
+        now: Moment,
+    ) -> Option<Transition> {
+        let judgement = sealed::Settles::judge(&*self.machine, self.token, outcome, had_own_time);
+        self.settle(Verdict::of(outcome, judgement), took, now)
     }
 
     /// The caller went away, or another attempt was faster, after so long.

@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::governance::Moment;
+use crate::governance::outcome::{Judgement, Outcome};
 use crate::governance::rules::{BreakerRule, Share};
 use crate::governance::sync::atomic::{AtomicBool, Ordering};
 use crate::governance::sync::{Mutex, lock};
@@ -274,6 +275,11 @@ impl sealed::Settles for Throttle {
     ) -> Option<Transition> {
         self.with(|core| core.settle(verdict, now));
         None
+    }
+
+    #[inline]
+    fn judge(&self, _token: Token, outcome: Outcome, had_own_time: bool) -> Judgement {
+        outcome.judged_by_throttle(had_own_time)
     }
 }
 

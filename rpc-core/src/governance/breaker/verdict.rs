@@ -1,6 +1,6 @@
 //! What the end of a call says to a breaker.
 
-use crate::governance::outcome::Outcome;
+use crate::governance::outcome::{Judgement, Outcome, Sample};
 
 /// What became of an admitted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +20,25 @@ pub enum Verdict {
     Abandoned,
 }
 
-impl From<Outcome> for Verdict {
-    /// A deadline is a failure here: whoever had less than the method's own time says
-    /// [`Verdict::Abandoned`] instead.
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Success | Outcome::BusinessError => Self::Success,
-            Outcome::ServerFault | Outcome::TransportFailure | Outcome::Deadline => {
-                Self::Failure(outcome)
-            }
-            Outcome::Overload | Outcome::RefusedLocally => Self::Neutral,
-            Outcome::Cancelled | Outcome::HedgeLoser => Self::Abandoned,
+impl Verdict {
+    /// What the table of outcomes says of this one, which a breaker judges so.
+    ///
+    /// An end that says nothing of the server, but was not waited for, is abandoned.
+    pub(super) fn of(outcome: Outcome, judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::Success => Self::Success,
+            Judgement::Failure => Self::Failure(outcome),
+            Judgement::Neutral if outcome.sample() == Sample::AtLeast => Self::Abandoned,
+            Judgement::Neutral => Self::Neutral,
+        }
+    }
+
+    /// Whether the time it took says how long answers take.
+    pub(super) fn is_sample(self) -> bool {
+        match self {
+            Self::Success | Self::Abandoned => true,
+            Self::Failure(outcome) => outcome.sample() != Sample::Nothing,
+            Self::Neutral => false,
         }
     }
 }
@@ -40,21 +48,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_agrees_with_the_table_of_outcomes() {
-        use Outcome::*;
-        for outcome in [
-            Success,
-            BusinessError,
-            ServerFault,
-            TransportFailure,
-            Overload,
-            Deadline,
-            Cancelled,
-            HedgeLoser,
-            RefusedLocally,
-        ] {
-            let is_failure = matches!(Verdict::from(outcome), Verdict::Failure(_));
-            assert_eq!(is_failure, outcome.is_node_failure(), "{outcome:?}");
-        }
+    fn who_ran_out_of_inherited_time_has_only_not_waited() {
+        let of = |outcome: Outcome, own| Verdict::of(outcome, outcome.judged(own));
+        assert_eq!(of(Outcome::Deadline, true), Verdict::Failure(Outcome::Deadline));
+        assert_eq!(of(Outcome::Deadline, false), Verdict::Abandoned);
+        assert_eq!(of(Outcome::HedgeLoser, true), Verdict::Abandoned);
+        assert_eq!(of(Outcome::RefusedLocally, true), Verdict::Neutral);
+        assert_eq!(of(Outcome::Overload, true), Verdict::Neutral);
+        assert_eq!(of(Outcome::BusinessError, true), Verdict::Success);
     }
 }

@@ -8,7 +8,7 @@ use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::Share;
 
-use super::counts::{Counts, name};
+use super::counts::Counts;
 use super::settings::{BreakerSettings, Lookback};
 
 /// What a circuit breaker does with calls.
@@ -168,9 +168,11 @@ fn ended(counts: &Counts) -> u32 {
     counts.successes.saturating_add(counts.failures).saturating_add(counts.abandoned)
 }
 
-/// Of how many calls it is known whether they were slow: an abandoned one only if it was.
+/// Of how many calls it is known whether they were slow: of an abandoned one only if it was, and a
+/// fast failure is not a fast answer.
 fn slow_among(counts: &Counts) -> u32 {
-    counts.requests.saturating_add(counts.abandoned_slow)
+    let ran_out = counts.failures_by(Outcome::Deadline);
+    counts.successes.saturating_add(ran_out).saturating_add(counts.abandoned_slow)
 }
 
 impl Evidence {
@@ -249,7 +251,7 @@ impl fmt::Display for Why {
                 let counts = &evidence.counts;
                 Reached(counts.abandoned, ended(counts), "were abandoned", evidence).fmt(f)
             }
-            Self::ProbeFailed(outcome) => write!(f, "a probe failed, {}", name(*outcome)),
+            Self::ProbeFailed(outcome) => write!(f, "a probe failed, {}", outcome.name()),
             Self::ProbeSlow(took) => write!(f, "a probe was slow, {took:.1?}"),
             Self::ProbesAbandoned(probes) => write!(f, "{probes} probes were abandoned"),
             Self::TimeIsUp => f.write_str("it was open for long enough"),
