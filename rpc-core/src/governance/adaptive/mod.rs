@@ -1,1 +1,312 @@
-//! Limits that find out for themselves how much is too much.
+//! Limits that find out for themselves how many calls at a time are too many. What they prevent: a
+//! limit that someone guessed once. Too high, it lets a queue form in which calls wait until nobody
+//! wants their answers any more; too low, it refuses what could have been done; and it is wrong
+//! again after the next release.
+//!
+//! An [`Adaptive`] limit is a [`Concurrency`] limit whose size is moved by what the calls that end
+//! tell: by latency (`gradient.rs`, for clients and where the CPU can't be read), or by throughput while
+//! the CPU is busy (`bbr.rs`, for servers). [`cpu`] reads and counts how busy it is; when to do so is
+//! left to whoever owns a task. `tests/adaptive` shows in made-up time what they do to a server that
+//! is asked for five times of what it can do.
+
+mod bbr;
+pub mod cpu;
+mod gradient;
+mod measure;
+mod slot;
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use rpc_codec::Priority;
+
+pub use self::slot::{Entering, Kind, Sample, Slot};
+
+use self::bbr::{Cpu, Passes};
+use self::gradient::Gradient;
+use self::measure::{Baseline, Gathering};
+use self::slot::Within;
+use crate::governance::Moment;
+use crate::governance::limit::concurrency::{Concurrency, Overloaded};
+use crate::governance::rules::Share;
+use crate::governance::sync::{Mutex, lock};
+
+/// Where a limit begins: between Netflix' 20 and brpc's 40 the lower, as it doubles within half a
+/// second where that does no harm.
+const INITIAL: u32 = 20;
+
+/// Where it stays however slow calls are. A gradient that is never steeper than one half comes to
+/// rest at four.
+const MIN: u32 = 4;
+
+/// Where it stays however fast calls are: Netflix' and Envoy's.
+const MAX: u32 = 1000;
+
+/// A limit on calls at a time that finds its size.
+///
+/// ```
+/// use std::time::Duration;
+/// use rpc_core::governance::Moment;
+/// use rpc_core::governance::adaptive::{Adaptive, Sample};
+/// use rpc_core::Priority;
+///
+/// let now = Moment::default();
+/// let limit = Adaptive::client(now);
+/// let slot = Adaptive::try_enter(&limit, Priority::Normal, now)?;
+/// let took = Duration::from_millis(7);
+/// slot.settle(Sample::success(took), now.plus(took));
+/// assert_eq!(limit.in_use(), 0);
+/// # Ok::<(), rpc_core::governance::limit::concurrency::Overloaded>(())
+/// ```
+pub struct Adaptive {
+    limit: Concurrency,
+    machine: Mutex<Machine>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    min: u32,
+    max: u32,
+    now: Moment,
+    gathering: Gathering,
+    base: Baseline,
+    gradient: Gradient,
+    /// What only servers look at.
+    throughput: Option<Box<Throughput>>,
+}
+
+#[derive(Debug)]
+struct Throughput {
+    cpu: Cpu,
+    passes: Passes,
+}
+
+impl Adaptive {
+    /// For calls to a service: follows their latency.
+    ///
+    /// It begins at 20 and stays between 4 and 1000, unless told otherwise.
+    pub fn client(now: Moment) -> Self {
+        Self::new(None, now)
+    }
+
+    /// For calls to this server: while the CPU is busy, what it gets done at best. As long as nobody
+    /// [tells](Self::observe_cpu) how busy it is, it follows latency.
+    ///
+    /// It begins at 20 and stays between 4 and 1000, unless told otherwise. While the CPU is not
+    /// busy it is as high as it may be.
+    pub fn server(now: Moment) -> Self {
+        let throughput = Throughput { cpu: Cpu::default(), passes: Passes::new() };
+        Self::new(Some(Box::new(throughput)), now)
+    }
+
+    fn new(throughput: Option<Box<Throughput>>, now: Moment) -> Self {
+        Self {
+            limit: Concurrency::new(INITIAL),
+            machine: Mutex::new(Machine {
+                min: MIN,
+                max: MAX,
+                now,
+                gathering: Gathering::default(),
+                base: Baseline::default(),
+                gradient: Gradient::new(f64::from(INITIAL)),
+                throughput,
+            }),
+        }
+    }
+
+    /// Begins at `initial` instead, or as near to it as its bounds allow.
+    #[must_use]
+    pub fn with_initial(self, initial: u32) -> Self {
+        let (initial, now) = {
+            let mut machine = lock(&self.machine);
+            let initial = initial.clamp(machine.min, machine.max);
+            machine.gradient = Gradient::new(f64::from(initial));
+            (initial, machine.now)
+        };
+        self.limit.set_max(initial, now);
+        self
+    }
+
+    /// Stays between `min` and `max` instead; `min` counts if it is more than `max`.
+    #[must_use]
+    pub fn with_bounds(self, min: u32, max: u32) -> Self {
+        {
+            let mut machine = lock(&self.machine);
+            (machine.min, machine.max) = (min, max.max(min));
+        }
+        let initial = self.limit.max();
+        self.with_initial(initial)
+    }
+
+    /// Lets `queue` more calls wait, each for `wait`.
+    #[must_use]
+    pub fn with_queue(self, queue: u32, wait: Duration) -> Self {
+        let Self { limit, machine } = self;
+        Self { limit: limit.with_queue(queue, wait), machine }
+    }
+
+    /// Lets a call in, now or not at all.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for a call of this priority. That is no sample: the limit learns nothing from
+    /// what it refuses.
+    pub fn try_enter<D>(limit: D, priority: Priority, now: Moment) -> Result<Slot<D>, Overloaded>
+    where
+        D: Deref<Target = Self>,
+    {
+        Concurrency::try_enter(Within(limit), priority, now).map(Slot::new)
+    }
+
+    /// Lets a call in once there is room, as [`Concurrency::enter`] does.
+    pub fn enter<D>(limit: D, priority: Priority, now: Moment) -> Entering<D>
+    where
+        D: Deref<Target = Self>,
+    {
+        Entering::new(Concurrency::enter(Within(limit), priority, now))
+    }
+
+    /// The CPU is that busy; `None` if that can't be read. To be told some times a second.
+    pub fn observe_cpu(&self, share: Option<Share>, now: Moment) {
+        let max = {
+            let mut machine = lock(&self.machine);
+            let now = machine.see(now);
+            if let Some(throughput) = &mut machine.throughput {
+                throughput.cpu.observe(share, now);
+            }
+            machine.size(now)
+        };
+        self.move_to(max, now);
+    }
+
+    /// How many are in.
+    pub fn in_use(&self) -> u32 {
+        self.limit.in_use()
+    }
+
+    /// How many may be, at the moment.
+    pub fn max(&self) -> u32 {
+        self.limit.max()
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> u32 {
+        self.limit.waiting()
+    }
+
+    /// How long a call takes when nothing stands in its way, as far as is known.
+    pub fn baseline(&self) -> Option<Duration> {
+        let nanos = lock(&self.machine).base.nanos()?;
+        Some(Duration::from_secs_f64(nanos / 1e9))
+    }
+
+    /// Whether it sheds because the CPU is busy; `None` if it goes by latency.
+    pub fn is_busy(&self, now: Moment) -> Option<bool> {
+        let mut machine = lock(&self.machine);
+        let now = machine.see(now);
+        machine.throughput.as_ref()?.cpu.is_busy(now)
+    }
+
+    fn learn(&self, sample: Sample, in_use: u32, now: Moment) {
+        if sample.kind == Kind::Ignored {
+            return;
+        }
+        let max = {
+            let mut machine = lock(&self.machine);
+            let now = machine.see(now);
+            machine.learn(sample, in_use, now).then(|| machine.size(now))
+        };
+        if let Some(max) = max {
+            self.move_to(max, now);
+        }
+    }
+
+    /// Two that do so at a time may do so in the wrong order; the next round makes up for it.
+    fn move_to(&self, max: u32, now: Moment) {
+        if self.limit.max() != max {
+            self.limit.set_max(max, now);
+        }
+    }
+}
+
+impl Machine {
+    fn see(&mut self, now: Moment) -> Moment {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// Takes a sample in. Whether the size may be another one now.
+    fn learn(&mut self, sample: Sample, in_use: u32, now: Moment) -> bool {
+        match sample.kind {
+            Kind::Success => self.gathering.done(sample.took, in_use, now),
+            Kind::Dropped => self.gathering.dropped(in_use, now),
+            // It might have ended in the next moment: that it was slow is known, that it was fast is not.
+            Kind::Abandoned if self.is_slow(sample.took) => {
+                self.gathering.done(sample.took, in_use, now);
+            }
+            Kind::Abandoned | Kind::Ignored => {}
+        }
+        let mut moved = false;
+        let busy = match &mut self.throughput {
+            Some(throughput) => {
+                if sample.kind == Kind::Success {
+                    moved |= throughput.passes.count(now);
+                }
+                throughput.cpu.is_busy(now)
+            }
+            None => None,
+        };
+        if let Some(round) = self.gathering.end(now) {
+            moved = true;
+            match (busy, round.mean) {
+                (None, _) => {
+                    let (min, max) = (f64::from(self.min), f64::from(self.max));
+                    self.gradient.learn(round, &mut self.base, min, max);
+                }
+                (Some(true), Some(mean)) => _ = self.base.learn_under_load(mean),
+                (Some(false), Some(mean)) => _ = self.base.learn_at_ease(mean),
+                (Some(_), None) => {}
+            }
+        }
+        moved
+    }
+
+    fn is_slow(&self, waited: Duration) -> bool {
+        self.base.nanos().is_some_and(|base| waited.as_secs_f64() * 1e9 > base)
+    }
+
+    /// How many may be in.
+    fn size(&mut self, now: Moment) -> u32 {
+        let base = self.base.nanos();
+        let limit = match &mut self.throughput {
+            Some(throughput) => match throughput.cpu.is_busy(now) {
+                None => Some(self.gradient.limit()),
+                Some(true) => throughput.passes.limit(base, now),
+                Some(false) => None,
+            },
+            None => Some(self.gradient.limit()),
+        };
+        limit.map_or(self.max, |limit| whole(limit).clamp(self.min, self.max))
+    }
+}
+
+/// The nearest number of calls; what is no number, or more than there are, is as many as there are.
+fn whole(limit: f64) -> u32 {
+    // Saturates, by the language's definition of `as`.
+    #[expect(clippy::cast_possible_truncation, reason = "it saturates, and limits are whole")]
+    if limit.is_nan() { u32::MAX } else { limit.round() as u32 }
+}
+
+impl fmt::Debug for Adaptive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adaptive")
+            .field("in_use", &self.in_use())
+            .field("max", &self.max())
+            .field("baseline", &self.baseline())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
