@@ -337,13 +337,16 @@ impl Concurrency {
         }
     }
 
+    /// Somebody may have left since there was no room: what counts is that so many were in.
     fn refusal(&self, priority: Priority, queue: &Queue) -> Overloaded {
+        let room = self.room[rank(priority)].load(Ordering::Relaxed);
+        let in_use = self.in_use().max(room);
         let reason = match queue.line.waiting() {
-            _ if self.in_use() < queue.max => OverloadReason::Priority(priority),
+            _ if in_use < queue.max => OverloadReason::Priority(priority),
             0 => OverloadReason::Full,
             waiting => OverloadReason::QueueFull(waiting),
         };
-        self.refused(reason, queue)
+        Overloaded { in_use, ..self.refused(reason, queue) }
     }
 
     fn refused(&self, reason: OverloadReason, queue: &Queue) -> Overloaded {
