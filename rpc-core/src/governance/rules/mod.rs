@@ -1,8 +1,28 @@
 //! Rules: what is said of methods, by whom, and what of it is in force.
+//!
+//! A [`RuleSet`] is what one source says: a file, a registry, the console. It is read whole or not
+//! at all, and what is wrong with it is told all at once ([`Mistakes`]), since a person who repairs
+//! a file during an outage should have to do it once. Nothing here reads files or clocks.
 
+mod document;
+mod json;
+mod keys;
+mod mistake;
+mod parse;
+mod set;
+mod suggest;
+mod toml;
 mod types;
+mod units;
+mod words;
 
+pub use document::{MAX_BYTES, Syntax};
+pub use keys::Side;
+pub use mistake::{Mistake, Mistakes, Place};
+pub use parse::{Catalogue, MethodFacts};
+pub use set::{Entry, Origin, RuleSet, Section, Strength, Target};
 pub use types::{
     BreakerKind, BreakerRule, ConcurrencyRule, FallbackRule, HedgeAfter, HedgeRule, Key, Keys,
     LimitKind, LimitRule, Rate, RetryRule, RuleKey, Rules, Setting, Share, Window,
 };
+pub use units::{Misread, parse_duration, parse_percentile, parse_rate, parse_share};

@@ -245,7 +245,7 @@ impl Share {
 pub struct Keys(u16);
 
 /// A key of [`Rules`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // each is the field of that name
 pub enum RuleKey {
@@ -380,6 +380,11 @@ impl BreakerRule {
         probes: 1,
         key: None,
     };
+}
+
+impl FallbackRule {
+    /// How many last good answers are kept where nothing else is said.
+    pub const DEFAULT_MAX: u32 = 1000;
 }
 
 impl<T> Setting<T> {

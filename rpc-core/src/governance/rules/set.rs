@@ -1,0 +1,247 @@
+//! What one source says: of which methods, on which side, and under which bounds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::keys::Side;
+use super::mistake::Place;
+use super::types::{RuleKey, Rules};
+use super::words::Quoted;
+use crate::governance::Moment;
+
+/// How much a source's word counts: a later one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// The method's attribute.
+    Attribute,
+    /// A file.
+    File,
+    /// A registry's key-value store.
+    Registry,
+    /// A person, at the console or the command line.
+    Console,
+}
+
+impl fmt::Display for Strength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attribute => "attribute",
+            Self::File => "file",
+            Self::Registry => "registry",
+            Self::Console => "console",
+        })
+    }
+}
+
+/// Who said something, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// How much it counts.
+    pub strength: Strength,
+    /// `rules.toml`, `console (anna)`.
+    pub source: Arc<str>,
+    /// Where in it, if it has lines.
+    pub place: Option<Place>,
+    /// When it falls away.
+    pub expires: Option<Moment>,
+}
+
+impl Origin {
+    /// The method's attribute.
+    pub fn attribute() -> Self {
+        let source = "attribute".into();
+        Self { strength: Strength::Attribute, source, place: None, expires: None }
+    }
+}
+
+/// `rules.toml:8`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)?;
+        match self.place {
+            Some(place) => write!(f, ":{}", place.line),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which methods an entry is about, from the least specific to the most.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// `defaults`: every method of every service.
+    Defaults,
+    /// `"shop.Inventory"`: every method of it.
+    Service(String),
+    /// `"shop.Inventory/*"`: the same, but it counts as if each method had been named.
+    Methods(String),
+    /// `"shop.Inventory/price"`: one method.
+    Method(String),
+    /// `caps`: what bounds all the others.
+    Caps,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => f.write_str("defaults"),
+            Self::Service(name) | Self::Method(name) => write!(f, "{}", Quoted(name)),
+            Self::Methods(service) => write!(f, "\"{service}/*\""),
+            Self::Caps => f.write_str("caps"),
+        }
+    }
+}
+
+/// What is said of a target, and who said each key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    rules: Rules,
+    origins: BTreeMap<RuleKey, Origin>,
+}
+
+impl Entry {
+    /// What is said.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Who said `key`.
+    pub fn origin(&self, key: RuleKey) -> Option<&Origin> {
+        self.origins.get(&key)
+    }
+
+    /// Says what `rules` say of `key`, and nothing if they don't.
+    pub(crate) fn say(&mut self, key: RuleKey, rules: &Rules, origin: Origin) {
+        self.rules.take(key, rules);
+        self.origins.insert(key, origin);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+}
+
+/// What one source says about one side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Section {
+    /// `level`: from which `optional` methods are answered by their fallback.
+    pub level: Option<(u8, Origin)>,
+    entries: BTreeMap<Target, Entry>,
+}
+
+impl Section {
+    /// What is said of `target`.
+    pub fn entry(&self, target: &Target) -> Option<&Entry> {
+        self.entries.get(target)
+    }
+
+    /// Everything that is said, the least specific first, caps last.
+    pub fn entries(&self) -> impl Iterator<Item = (&Target, &Entry)> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn entry_mut(&mut self, target: Target) -> &mut Entry {
+        self.entries.entry(target).or_default()
+    }
+
+    /// Forgets entries that say nothing.
+    pub(crate) fn tidy(&mut self) {
+        self.entries.retain(|_, entry| !entry.is_empty());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.level.is_none() && self.entries.is_empty()
+    }
+}
+
+/// Everything that one source says. It was valid as a whole when it was read.
+///
+/// Its `Display` is TOML that says the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSet {
+    strength: Strength,
+    source: Arc<str>,
+    client: Section,
+    server: Section,
+}
+
+impl RuleSet {
+    /// A source that says nothing.
+    pub fn empty(strength: Strength, source: impl Into<Arc<str>>) -> Self {
+        let (client, server) = (Section::default(), Section::default());
+        Self { strength, source: source.into(), client, server }
+    }
+
+    /// How much it counts.
+    pub fn strength(&self) -> Strength {
+        self.strength
+    }
+
+    /// The source's name.
+    pub fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
+    /// What it says about that side.
+    pub fn side(&self, side: Side) -> &Section {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.client.is_empty() && self.server.is_empty()
+    }
+
+    pub(crate) fn side_mut(&mut self, side: Side) -> &mut Section {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+}
+
+impl fmt::Display for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for side in [Side::Client, Side::Server] {
+            let section = self.side(side);
+            if let Some((level, _)) = &section.level {
+                writeln!(f, "[{side}]\nlevel = {level}\n")?;
+            }
+            for (target, entry) in section.entries() {
+                writeln!(f, "[{side}.{target}]")?;
+                for key in entry.rules.keys() {
+                    let words = match target {
+                        Target::Caps => entry.rules.cap_words(key),
+                        _ => entry.rules.words(key),
+                    };
+                    words.iter().try_for_each(|words| writeln!(f, "{} = {words}", key.name()))?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rules {
+    /// Says of `key` what `from` says.
+    pub fn take(&mut self, key: RuleKey, from: &Self) {
+        match key {
+            RuleKey::Timeout => self.timeout = from.timeout,
+            RuleKey::PerTry => self.per_try = from.per_try,
+            RuleKey::Retry => self.retry = from.retry,
+            RuleKey::Hedge => self.hedge = from.hedge,
+            RuleKey::Limit => self.limit.clone_from(&from.limit),
+            RuleKey::Concurrency => self.concurrency = from.concurrency,
+            RuleKey::Breaker => self.breaker.clone_from(&from.breaker),
+            RuleKey::Fallback => self.fallback.clone_from(&from.fallback),
+            RuleKey::Degrade => self.degrade = from.degrade,
+            RuleKey::Optional => self.optional = from.optional,
+            RuleKey::Priority => self.priority = from.priority,
+            RuleKey::Dark => self.dark = from.dark,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a list of known words is good for: showing it, and guessing which one was meant. The same
+//! rules as the attribute's, so that both suggest the same.
+
+/// "`name`, `open` or `probes`".
+pub(crate) fn listed(known: &[&str]) -> String {
+    match known {
+        [] => "nothing".to_owned(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => format!("`{}` or `{last}`", first.join("`, `")),
+    }
+}
+
+/// "`name`, `open` and `probes`".
+pub(crate) fn all_of(known: &[&str]) -> String {
+    match known {
+        [first @ .., last] if !first.is_empty() => format!("`{}` and `{last}`", first.join("`, `")),
+        few => listed(few),
+    }
+}
+
+/// The closest of `known`, if it is close: a third of its letters may differ, and at least one.
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let (distance, near) = known.iter().map(|known| (distance(word, known), *known)).min()?;
+    (distance <= (near.len() / 3).max(1)).then_some(near)
+}
+
+/// Longer words than any that is known are not compared letter by letter: a file may have them by
+/// the hundred thousand.
+const MAX_LETTERS: usize = 64;
+
+/// The optimal string alignment distance: insertions, deletions, substitutions and swaps of
+/// neighbours, in any case of letters.
+fn distance(a: &str, b: &str) -> usize {
+    let letters = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
+    if a.len() > MAX_LETTERS {
+        return a.len();
+    }
+    let (a, b) = (letters(a), letters(b));
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let differs = usize::from(a[i - 1] != b[j - 1]);
+            let mut least =
+                (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + differs);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_what_is_close_only() {
+        let known = ["timeout", "per_try", "retry", "concurrency"];
+        for (word, near) in [
+            ("timeuot", Some("timeout")),
+            ("Timeout", Some("timeout")),
+            ("pertry", Some("per_try")),
+            ("retries", None),
+            ("concurency", Some("concurrency")),
+            ("owner", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, &known), near, "{word}");
+        }
+        assert_eq!(nearest(&"x".repeat(1 << 20), &known), None);
+        assert_eq!(nearest("anything", &[]), None);
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(listed(&[]), "nothing");
+        assert_eq!(listed(&["a"]), "`a`");
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` or `c`");
+        assert_eq!(all_of(&["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(all_of(&["a"]), "`a`");
+    }
+}
