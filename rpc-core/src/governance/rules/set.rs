@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::keys::Side;
 use super::mistake::Place;
@@ -116,6 +117,12 @@ impl Entry {
         self.origins.insert(key, origin);
     }
 
+    /// Says nothing of `key` any more; whether it did.
+    pub(crate) fn forget(&mut self, key: RuleKey) -> bool {
+        self.rules.take(key, &Rules::NONE);
+        self.origins.remove(&key).is_some()
+    }
+
     fn is_empty(&self) -> bool {
         self.origins.is_empty()
     }
@@ -223,6 +230,15 @@ impl fmt::Display for RuleSet {
             }
         }
         Ok(())
+    }
+}
+
+/// How long until `expires`, as a person says it: `12 min`.
+pub(crate) fn in_words(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ 0..60 => format!("{} s", seconds.max(1)),
+        seconds @ 60..3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds.div_ceil(3600)),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::reader::{Reader, described};
 use super::document::{self, Field, Node, Syntax, Value};
 use super::keys::{Side, names};
-use super::mistake::{Mistakes, Wrong};
+use super::mistake::{Mistake, Mistakes, Wrong};
 use super::set::{Entry, RuleSet, Section, Strength, Target};
 use super::suggest::{listed, nearest};
 use super::types::{ConcurrencyRule, FallbackRule, HedgeAfter, RuleKey, Rules, Setting};
@@ -58,6 +58,56 @@ impl RuleSet {
         match Mistakes::found(reader.mistakes) {
             Some(mistakes) => Err(mistakes),
             None => Ok(set),
+        }
+    }
+}
+
+/// Reads one value as a person types it at a console: `200ms`, `"200ms"`, `{ attempts = 3 }`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn one(
+    source: &Arc<str>,
+    side: Side,
+    target: &str,
+    key: &str,
+    value: &str,
+    methods: Option<Catalogue<'_>>,
+) -> Result<(Target, RuleKey, Rules), Mistakes> {
+    let node = typed(source, value)?;
+    let place = node.place;
+    let field = |name: &str, node| Field { name: name.to_owned(), place, node };
+    let table = |field| Node { value: Value::Table(vec![field]), place };
+    let entry = field(target, table(field(key, node)));
+    let mut reader = Reader::of(source, Strength::Console, methods);
+    let mut section = Section::default();
+    reader.inside(side.name(), |reader| named_entry(reader, side, &entry, &mut section));
+    let nowhere = |mistake| Mistake { place: None, ..mistake };
+    let mistakes = reader.mistakes.into_iter().map(nowhere).collect();
+    if let Some(mistakes) = Mistakes::found(mistakes) {
+        return Err(mistakes);
+    }
+    let said = section.entries().find_map(|(target, entry)| {
+        let key = entry.rules().keys().next()?;
+        Some((target.clone(), key, entry.rules().clone()))
+    });
+    Ok(said.expect("what has no mistakes says something"))
+}
+
+/// A value in TOML or JSON, or a word without its quotes.
+fn typed(source: &Arc<str>, value: &str) -> Result<Node, Mistakes> {
+    let only = |node: Node| match node.value {
+        Value::Table(mut fields) if fields.len() == 1 => fields.pop().map(|field| field.node),
+        _ => None,
+    };
+    let toml = document::read(source, Syntax::Toml, &format!("value = {value}"));
+    let json = document::read(source, Syntax::Json, &format!("{{\"value\":{value}}}"));
+    match (toml.map(only), json.map(only)) {
+        (Ok(Some(node)), _) | (_, Ok(Some(node))) => Ok(node),
+        (Err(mistakes), _) if value.starts_with(['{', '[', '"', '\'']) => Err(mistakes),
+        _ => {
+            let place = super::mistake::Place { line: 1, column: 1 };
+            Ok(Node { value: Value::Text(value.to_owned()), place })
         }
     }
 }
