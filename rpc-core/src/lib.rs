@@ -12,6 +12,7 @@ mod service;
 mod status;
 
 pub mod client;
+pub mod control;
 pub mod governance;
 pub mod observe;
 pub mod server;

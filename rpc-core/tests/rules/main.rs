@@ -2,6 +2,7 @@
 
 mod broken;
 mod valid;
+mod watched;
 
 use std::fs;
 use std::path::{Path, PathBuf};

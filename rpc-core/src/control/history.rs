@@ -1,0 +1,187 @@
+//! What a source said before, so that a change that turned out badly can be taken back while its
+//! author looks for the reason.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::governance::Moment;
+use crate::governance::rules::RuleSet;
+
+/// A set of rules as it was put in force.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its number, from 1 on.
+    pub number: u64,
+    /// When it was put in force.
+    pub at: Moment,
+    /// By whom, or by what.
+    pub by: Arc<str>,
+    /// The earlier version that it is again.
+    pub again: Option<u64>,
+    /// What it says.
+    pub rules: Arc<RuleSet>,
+}
+
+/// The last versions of what one source said, the latest of them in force.
+///
+/// Going back to one is a new version: numbers only grow, and nothing that was in force is
+/// forgotten by it. It holds until the source says something else, as what is wrong has to be
+/// repaired there.
+#[derive(Clone, Debug)]
+pub struct History {
+    versions: VecDeque<Version>,
+    kept: usize,
+    latest: u64,
+}
+
+/// A version that never was, or is no longer kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchVersion {
+    /// The one asked for; none if it was whatever came before.
+    pub asked: Option<u64>,
+    /// The oldest and the latest there are.
+    pub kept: Option<(u64, u64)>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self::keeping(16)
+    }
+}
+
+impl History {
+    /// Keeps so many versions, at least the one in force.
+    pub fn keeping(versions: usize) -> Self {
+        Self { versions: VecDeque::new(), kept: versions.max(1), latest: 0 }
+    }
+
+    /// Puts `rules` in force; the number of that version. Rules that are in force already are no
+    /// new version.
+    pub fn record(&mut self, rules: Arc<RuleSet>, by: impl Into<Arc<str>>, now: Moment) -> u64 {
+        match self.current() {
+            Some(current) if current.rules == rules => current.number,
+            _ => self.push(rules, by.into(), now, None),
+        }
+    }
+
+    /// Goes back to a version: that one, or the one before what is in force. Asked again, it goes
+    /// one further back, not to what it has just left.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn roll_back(
+        &mut self,
+        to: Option<u64>,
+        by: impl Into<Arc<str>>,
+        now: Moment,
+    ) -> Result<&Version, NoSuchVersion> {
+        let current = self.current().map(|current| current.again.unwrap_or(current.number));
+        let found = match (to, current) {
+            (Some(number), _) => self.versions.iter().find(|version| version.number == number),
+            // One that is itself a return to an earlier one is no step back.
+            (None, Some(current)) => self
+                .versions
+                .iter()
+                .rev()
+                .find(|version| version.number < current && version.again.is_none()),
+            (None, None) => None,
+        };
+        let kept = self.versions.front().zip(self.versions.back());
+        let kept = kept.map(|(oldest, latest)| (oldest.number, latest.number));
+        let found = found.ok_or(NoSuchVersion { asked: to, kept })?;
+        let (again, rules) = (found.again.unwrap_or(found.number), found.rules.clone());
+        self.push(rules, by.into(), now, Some(again));
+        Ok(self.current().expect("one was just put in force"))
+    }
+
+    /// The version in force.
+    pub fn current(&self) -> Option<&Version> {
+        self.versions.back()
+    }
+
+    /// The versions that are kept, the latest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().rev()
+    }
+
+    fn push(&mut self, rules: Arc<RuleSet>, by: Arc<str>, at: Moment, again: Option<u64>) -> u64 {
+        if self.versions.len() == self.kept {
+            self.versions.pop_front();
+        }
+        self.latest += 1;
+        self.versions.push_back(Version { number: self.latest, at, by, again, rules });
+        self.latest
+    }
+}
+
+impl fmt::Display for NoSuchVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.asked {
+            Some(number) => write!(f, "there is no version {number} of these rules")?,
+            None => f.write_str("there is no earlier version of these rules")?,
+        }
+        match self.kept {
+            Some((oldest, latest)) => write!(f, ", only {oldest} to {latest}"),
+            None => f.write_str(", nor any other"),
+        }
+    }
+}
+
+impl std::error::Error for NoSuchVersion {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::rules::{Strength, Syntax};
+
+    fn rules(concurrency: u32) -> Arc<RuleSet> {
+        let text = format!("[client.defaults]\nconcurrency = {concurrency}");
+        let set = RuleSet::parse(Strength::File, "f", Syntax::Toml, &text, None);
+        Arc::new(set.expect("valid rules"))
+    }
+
+    const NOW: Moment = Moment::from_nanos(0);
+
+    fn history(of: u32, kept: usize) -> History {
+        let mut history = History::keeping(kept);
+        for version in 1..=of {
+            assert_eq!(history.record(rules(version), "file", NOW), u64::from(version));
+        }
+        history
+    }
+
+    /// The version that each step back leads to; 0 for none.
+    fn steps_back(history: &mut History, steps: usize) -> Vec<u64> {
+        let mut step = || history.roll_back(None, "anna", NOW).ok()?.again;
+        (0..steps).map(|_| step().unwrap_or(0)).collect()
+    }
+
+    #[test]
+    fn each_step_back_goes_further_back() {
+        let mut history = history(3, 16);
+        assert_eq!(steps_back(&mut history, 3), [2, 1, 0]);
+        assert_eq!(history.current().expect("a version").number, 5);
+        assert_eq!(history.record(rules(9), "file", NOW), 6);
+        assert_eq!(steps_back(&mut history, 1), [3]);
+    }
+
+    #[test]
+    fn any_version_that_is_kept_can_be_had_again() {
+        let mut history = history(5, 3);
+        let back = history.roll_back(Some(3), "anna", NOW).expect("kept").clone();
+        assert_eq!((back.number, back.again, &*back.by), (6, Some(3), "anna"));
+        assert_eq!(back.rules, rules(3));
+        let gone = history.roll_back(Some(2), "anna", NOW).expect_err("no longer kept");
+        assert_eq!(gone.to_string(), "there is no version 2 of these rules, only 4 to 6");
+        assert_eq!(history.iter().map(|version| version.number).collect::<Vec<_>>(), [6, 5, 4]);
+    }
+
+    #[test]
+    fn the_same_rules_are_no_new_version() {
+        let mut history = history(1, 16);
+        assert_eq!(history.record(rules(1), "file", NOW), 1);
+        let none = History::default().roll_back(None, "", NOW).expect_err("nothing was there");
+        assert_eq!(none.to_string(), "there is no earlier version of these rules, nor any other");
+    }
+}
