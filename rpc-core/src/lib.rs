@@ -37,13 +37,25 @@ pub use status::{AppError, Code, Detail, Error, Executed, Origin, Status};
 /// What expansions of `#[service]` name; not for anyone else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::client::{Client, Stub, oneway, unary};
+    pub use crate::client::{
+        ByDefault, Client, Function, NoFallback, Standby, Stub, oneway, unary_or,
+    };
     pub use crate::method::Method;
     pub use crate::reply::Reply;
     pub use crate::server::{Routes, Serve, Service};
     pub use crate::service::BoxFuture;
     pub use bytes::Bytes;
     pub use serde;
+
+    /// What rules are made of, under one name.
+    pub mod rules {
+        pub use crate::Priority;
+        pub use crate::governance::rules::Setting::{Off, On};
+        pub use crate::governance::rules::{
+            BreakerKind, BreakerRule, ConcurrencyRule, FallbackRule, HedgeAfter, HedgeRule, Key,
+            Keys, LimitKind, LimitRule, Rate, RetryRule, RuleKey, Rules, Share, Window,
+        };
+    }
 }
 
 /// The README's programs, so that they go on compiling.

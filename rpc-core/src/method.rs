@@ -1,24 +1,39 @@
 //! What `#[service]` knows about a method, as a constant.
 
+use std::mem;
 use std::time::Duration;
+
+use crate::governance::outcome::{Classify, Outcome};
+use crate::governance::rules::{Rules, Setting};
+use crate::request::Response;
+use crate::status::Status;
 
 /// A method of a service: its names and what its attribute says.
 ///
 /// One constant per method, made by `#[service]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Method {
     service: &'static str,
     name: &'static str,
     path: &'static str,
     idempotent: bool,
     oneway: bool,
-    timeout: Option<Duration>,
+    classify: Option<Classify>,
+    rules: Rules,
 }
 
 impl Method {
     /// A method without any attribute. `path` is `service/name`.
     pub const fn new(service: &'static str, name: &'static str, path: &'static str) -> Self {
-        Self { service, name, path, idempotent: false, oneway: false, timeout: None }
+        Self {
+            service,
+            name,
+            path,
+            idempotent: false,
+            oneway: false,
+            classify: None,
+            rules: Rules::NONE,
+        }
     }
 
     /// Calling it twice is as good as calling it once: it may be retried, and its handler is
@@ -36,10 +51,19 @@ impl Method {
         self
     }
 
-    /// How long a call may take where the caller does not say.
+    /// It sees some failures differently than others do.
     #[must_use]
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+    pub const fn with_classify(mut self, classify: Classify) -> Self {
+        self.classify = Some(classify);
+        self
+    }
+
+    /// What holds for it where no file, registry or console says otherwise.
+    #[must_use]
+    #[expect(clippy::mem_forget, reason = "rules that are constants own no memory")]
+    pub const fn with_rules(mut self, rules: Rules) -> Self {
+        // Nothing can be dropped in a constant.
+        mem::forget(mem::replace(&mut self.rules, rules));
         self
     }
 
@@ -68,8 +92,70 @@ impl Method {
         self.oneway
     }
 
-    /// Its `timeout`, if it has one.
+    /// What its attribute says, the weakest of all sources.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The `timeout` of its attribute, if that has one.
     pub const fn default_timeout(&self) -> Option<Duration> {
-        self.timeout
+        match self.rules.timeout {
+            Some(Setting::On(timeout)) => Some(timeout),
+            _ => None,
+        }
+    }
+
+    /// Its own view of what a status is, if it has one.
+    pub const fn classify(&self) -> Option<Classify> {
+        self.classify
+    }
+
+    /// What this end of a call of it is.
+    pub fn outcome(&self, result: &Result<Response, Status>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::of(result),
+            Err(status) => self.outcome_of_status(status),
+        }
+    }
+
+    /// What this status of a call of it is.
+    pub fn outcome_of_status(&self, status: &Status) -> Outcome {
+        Outcome::classified(status, self.classify)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Code, Executed, Origin};
+
+    fn missing_is_fine(status: &Status) -> Option<Outcome> {
+        (status.code() == Code::Unavailable).then_some(Outcome::Success)
+    }
+
+    #[test]
+    fn a_method_can_see_what_came_back_differently() {
+        let plain = Method::new("shop.Inventory", "price", "shop.Inventory/price");
+        let lenient = plain.clone().with_classify(missing_is_fine);
+        let of = |origin| Status::unavailable("x").from(origin, Executed::Maybe);
+        for (origin, by_table) in
+            [(Origin::Handler, Outcome::ServerFault), (Origin::Server, Outcome::Overload)]
+        {
+            assert_eq!(plain.outcome_of_status(&of(origin)), by_table);
+            assert_eq!(lenient.outcome_of_status(&of(origin)), Outcome::Success);
+            assert_eq!(lenient.outcome(&Err(of(origin))), Outcome::Success);
+        }
+        assert_eq!(lenient.outcome(&Ok(Response::default())), Outcome::Success);
+    }
+
+    #[test]
+    fn a_timeout_that_is_off_is_none() {
+        const OFF: Rules = Rules { timeout: Some(Setting::Off), ..Rules::NONE };
+        const ON: Rules =
+            Rules { timeout: Some(Setting::On(Duration::from_secs(1))), ..Rules::NONE };
+        let method = Method::new("s", "m", "s/m");
+        assert_eq!(method.default_timeout(), None);
+        assert_eq!(method.clone().with_rules(OFF).default_timeout(), None);
+        assert_eq!(method.with_rules(ON).default_timeout(), Some(Duration::from_secs(1)));
     }
 }

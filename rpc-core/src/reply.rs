@@ -27,6 +27,9 @@ pub trait Reply<F>: Sized + Send {
 
     /// What it was.
     fn decode(result: Result<Response, Status>, format: &str, limits: &DecodeLimits) -> Self;
+
+    /// The status, if it is neither an answer nor the method's own error.
+    fn as_status(&self) -> Option<&Status>;
 }
 
 impl<F, T> Reply<F> for Result<T, Status>
@@ -44,6 +47,10 @@ where
             Some(error) => Err(error.into_status()),
             None => decode_value::<F, T>(response, format, limits),
         }
+    }
+
+    fn as_status(&self) -> Option<&Status> {
+        self.as_ref().err()
     }
 }
 
@@ -81,6 +88,10 @@ where
             // A newer variant, most likely: its code and message say enough.
             Err(_) => Err(Error::Status(head.into_status())),
         }
+    }
+
+    fn as_status(&self) -> Option<&Status> {
+        self.as_ref().err().and_then(Error::as_status)
     }
 }
 

@@ -90,6 +90,11 @@ impl CallReport {
         self.lock().load
     }
 
+    /// A fallback gave the answer, after all that is noted here.
+    pub(crate) fn degrade(&self) {
+        self.lock().degraded = true;
+    }
+
     pub(crate) fn set(&self, facts: Facts) {
         *self.lock() = facts;
     }

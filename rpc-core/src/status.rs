@@ -205,6 +205,17 @@ impl Status {
         self
     }
 
+    /// The same failure of a call whose fallback ended with `failure`.
+    pub(crate) fn with_failed_fallback(mut self, failure: Self) -> Self {
+        // A fallback that has no answer returns the reason it was asked for: that says it all.
+        if !Arc::ptr_eq(&self.0, &failure.0) {
+            let inner = self.inner_mut();
+            inner.message = format!("{}; its fallback failed too: {failure}", inner.message).into();
+            inner.source.get_or_insert_with(|| Arc::new(failure));
+        }
+        self
+    }
+
     /// What leaves this process when a handler returns `self`.
     ///
     /// Each hop speaks for itself: a status that the handler got from downstream is now the
@@ -377,6 +388,25 @@ mod tests {
         let sent = own.said_by_handler();
         assert_eq!(sent.retry_after(), Some(Duration::from_secs(1)));
         assert_eq!(sent.executed(), Executed::Yes);
+    }
+
+    #[test]
+    fn a_failed_fallback_is_told_beside_the_failure() {
+        let failed = Status::transport("reset", Executed::Maybe)
+            .with_failed_fallback(Status::not_found("no stale price"));
+        assert_eq!(
+            failed.to_string(),
+            "unavailable: reset; its fallback failed too: not found: no stale price"
+        );
+        assert_eq!((failed.origin(), failed.executed()), (Origin::Transport, Executed::Maybe));
+        let source = failed.source().expect("the fallback's status");
+        assert_eq!(source.to_string(), "not found: no stale price");
+
+        let declined = Status::unavailable("down");
+        assert_eq!(
+            declined.clone().with_failed_fallback(declined).to_string(),
+            "unavailable: down"
+        );
     }
 
     #[test]

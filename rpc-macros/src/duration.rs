@@ -14,7 +14,7 @@ const UNITS: [(&str, u64); 5] = [
 /// Decimals a number may have: with more, `1.…s` would be finer than a nanosecond.
 const MAX_DECIMALS: usize = 9;
 
-/// Reads a duration above zero.
+/// Reads a duration.
 ///
 /// # Errors
 /// What is wrong with it, and what was expected.
@@ -25,14 +25,29 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
              or `h`, as in \"200ms\" or \"1.5s\""
         ));
     };
-    let too_long = || format!("{text:?} is too long for a duration");
-    let nanos = nanos(number, unit).ok_or_else(too_long)?;
-    if nanos == 0 {
+    let nanos = nanos(number, unit).and_then(|nanos| u64::try_from(nanos).ok());
+    nanos.map(Duration::from_nanos).ok_or_else(|| format!("{text:?} is too long for a duration"))
+}
+
+/// Reads a duration above zero.
+///
+/// # Errors
+/// What is wrong with it, and what was expected.
+pub(crate) fn parse_some(text: &str) -> Result<Duration, String> {
+    let duration = parse(text)?;
+    if duration.is_zero() {
         return Err(format!(
-            "{text:?} leaves a call no time: expected more than zero, as in \"200ms\""
+            "{text:?} is no time at all: expected more than zero, as in \"200ms\""
         ));
     }
-    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| too_long())
+    Ok(duration)
+}
+
+/// What a rate is per: a unit alone, as in `100/s` or `5/min`.
+pub(crate) fn unit(text: &str) -> Option<Duration> {
+    let text = if text == "min" { "m" } else { text };
+    let (_, nanos) = UNITS.iter().find(|(unit, _)| *unit == text)?;
+    Some(Duration::from_nanos(*nanos))
 }
 
 /// The number's digits before and behind its point, and the unit's length.
@@ -112,9 +127,12 @@ mod tests {
     #[test]
     fn refuses_no_time_at_all() {
         for text in ["0s", "0ms", "0.0s", "0.0001us"] {
-            let refusal = parse(text).expect_err(text);
-            assert!(refusal.contains("leaves a call no time"), "{refusal}");
+            assert_eq!(parse(text), Ok(Duration::ZERO));
+            let refusal = parse_some(text).expect_err(text);
+            assert!(refusal.contains("no time at all"), "{refusal}");
         }
+        assert_eq!(parse_some("1us"), Ok(Duration::from_micros(1)));
+        assert!(parse_some("soon").is_err());
     }
 
     #[test]

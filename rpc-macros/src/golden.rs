@@ -21,6 +21,11 @@ fn unwrapped() {
 }
 
 #[test]
+fn governed() {
+    check("governed");
+}
+
+#[test]
 fn broken() {
     check("broken");
 }

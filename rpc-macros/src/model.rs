@@ -1,9 +1,14 @@
 //! A service that has been checked: nothing in it can be wrong any more.
 
-use std::time::Duration;
+mod rules;
 
 use proc_macro2::Ident;
 use syn::{Attribute, Path, Type, Visibility};
+
+pub(crate) use rules::{
+    After, Breaker, Concurrency, Fallback, Hedge, Key, Limit, Retry, Rules, Setting, Variant,
+    Window,
+};
 
 /// A service.
 pub(crate) struct Service {
@@ -45,12 +50,4 @@ pub(crate) enum Body {
     Struct(Ident),
     /// The only argument itself.
     Argument,
-}
-
-/// What `#[rpc(..)]` says.
-#[derive(Clone, Default)]
-pub(crate) struct Rules {
-    pub(crate) idempotent: bool,
-    pub(crate) oneway: bool,
-    pub(crate) timeout: Option<Duration>,
 }

@@ -9,6 +9,12 @@ pub(crate) const MAX_PATH_BYTES: usize = 255;
 /// Leaves methods room in a path.
 pub(crate) const MAX_SERVICE_BYTES: usize = 200;
 
+/// The names of metadata are at most this long on the wire.
+const MAX_METADATA_NAME_BYTES: usize = 64;
+
+/// How the protocol's own metadata begins.
+const RESERVED_METADATA: &str = "rpc-";
+
 /// An identifier of the expansion that a mistake in it shows at `at`. It can't meet a user's
 /// local variable of the same name, and lints see that nobody wrote it.
 pub(crate) fn generated(name: &str, at: &Ident) -> Ident {
@@ -75,6 +81,29 @@ pub(crate) fn check_service_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether an entry of a call's metadata may have this name.
+///
+/// # Errors
+/// What is wrong with it, and what was expected.
+pub(crate) fn check_metadata_name(name: &str) -> Result<(), String> {
+    let allowed = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
+    };
+    if name.is_empty() || name.len() > MAX_METADATA_NAME_BYTES || !name.bytes().all(allowed) {
+        return Err(format!(
+            "{name:?} can't name metadata: expected 1 to {MAX_METADATA_NAME_BYTES} of a-z, 0-9, \
+             `-`, `_`, `.`, as in \"tenant\""
+        ));
+    }
+    if name.starts_with(RESERVED_METADATA) {
+        return Err(format!(
+            "{name:?} can't name metadata: what begins with `{RESERVED_METADATA}` is kept for the \
+             protocol"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +164,17 @@ mod tests {
         {
             let refusal = check_service_name(name).expect_err(name);
             assert!(refusal.contains("expected"), "{refusal}");
+        }
+    }
+    #[test]
+    fn names_of_metadata() {
+        for name in ["tenant", "x-shard_7.eu", &"a".repeat(MAX_METADATA_NAME_BYTES)] {
+            assert_eq!(check_metadata_name(name), Ok(()));
+        }
+        let too_long = "a".repeat(MAX_METADATA_NAME_BYTES + 1);
+        for name in ["", "Tenant", "a b", "größe", "rpc-tenant", &too_long] {
+            let refusal = check_metadata_name(name).expect_err(name);
+            assert!(refusal.contains("can't name metadata"), "{refusal}");
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn unknown_key(word: &str, known: &[&str]) -> String {
 }
 
 /// The closest of `known`, if it is close: a third of its letters may differ, and at least one.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let (distance, near) = known.iter().map(|known| (distance(word, known), *known)).min()?;
     (distance <= (near.len() / 3).max(1)).then_some(near)
 }

@@ -3,10 +3,12 @@
 mod builder;
 mod call;
 mod channel;
+mod fallback;
 mod node;
 mod options;
 mod stub;
 
 pub use builder::{ChannelBuilder, ClientBuilder};
 pub use channel::Channel;
+pub use fallback::{ByDefault, Function, NoFallback, Otherwise, Standby, unary_or};
 pub use stub::{Client, Stub, oneway, unary};

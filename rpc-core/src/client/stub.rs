@@ -109,8 +109,18 @@ impl Stub {
         self
     }
 
+    /// The method of this `index`.
+    pub(super) fn method(&self, index: usize) -> &'static Method {
+        self.methods[index].method
+    }
+
+    /// What its owner says about every call.
+    pub(super) fn options(&self) -> &CallOptions {
+        &self.options
+    }
+
     /// Makes the call that was prepared of the method of this `index`.
-    async fn call(
+    pub(super) async fn call(
         &self,
         index: usize,
         prepared: &mut Result<Request, Status>,
@@ -126,7 +136,7 @@ impl Stub {
     }
 
     /// A call with `args`, which are encoded once for all attempts.
-    fn prepare<F, A>(&self, index: usize, args: &A) -> Result<Request, Status>
+    pub(super) fn prepare<F, A>(&self, index: usize, args: &A) -> Result<Request, Status>
     where
         F: Formats<A>,
     {
@@ -197,7 +207,7 @@ where
 }
 
 impl Channel {
-    fn decode_limits(&self) -> &DecodeLimits {
+    pub(super) fn decode_limits(&self) -> &DecodeLimits {
         &self.limits().decode
     }
 }
@@ -251,7 +261,10 @@ macro_rules! __client_methods {
             /// handler they still end when the caller's time is over.
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
-                Self { stub: self.stub.clone().with_timeout(timeout) }
+                Self {
+                    stub: self.stub.clone().with_timeout(timeout),
+                    standby: self.standby.clone(),
+                }
             }
 
             /// The same client, whose calls carry this beside their arguments. A bad key is told
@@ -262,7 +275,10 @@ macro_rules! __client_methods {
                 key: &str,
                 value: impl ::core::convert::Into<$crate::__private::Bytes>,
             ) -> Self {
-                Self { stub: self.stub.clone().with_metadata(key, value.into()) }
+                Self {
+                    stub: self.stub.clone().with_metadata(key, value.into()),
+                    standby: self.standby.clone(),
+                }
             }
 
             /// The same client, whose calls and answers travel in this format, `json` for one. A
@@ -272,26 +288,35 @@ macro_rules! __client_methods {
                 &self,
                 name: impl ::core::convert::Into<::std::borrow::Cow<'static, str>>,
             ) -> Self {
-                Self { stub: self.stub.clone().with_format(name.into()) }
+                Self {
+                    stub: self.stub.clone().with_format(name.into()),
+                    standby: self.standby.clone(),
+                }
             }
 
             /// The same client, whose larger arguments and answers travel compressed, if the server
             /// can.
             #[must_use]
             pub fn with_compression(&self, compression: $crate::Compression) -> Self {
-                Self { stub: self.stub.clone().with_compression(compression) }
+                Self {
+                    stub: self.stub.clone().with_compression(compression),
+                    standby: self.standby.clone(),
+                }
             }
 
             /// The same client, whose calls matter this much.
             #[must_use]
             pub fn with_priority(&self, priority: $crate::Priority) -> Self {
-                Self { stub: self.stub.clone().with_priority(priority) }
+                Self {
+                    stub: self.stub.clone().with_priority(priority),
+                    standby: self.standby.clone(),
+                }
             }
 
             /// The same client, whose calls note in `report` what they went through.
             #[must_use]
             pub fn with_report(&self, report: &$crate::CallReport) -> Self {
-                Self { stub: self.stub.clone().with_report(report) }
+                Self { stub: self.stub.clone().with_report(report), standby: self.standby.clone() }
             }
         }
     };

@@ -25,6 +25,18 @@ mod unwrapped {
     include!("../../../rpc-macros/tests/golden/unwrapped/expanded.rs");
 }
 
+/// `tests/golden/governed` of rpc-macros.
+#[allow(
+    unused_imports,
+    unreachable_pub,
+    dead_code,
+    clippy::module_inception,
+    reason = "lints look at it as if somebody had written it"
+)]
+mod governed {
+    include!("../../../rpc-macros/tests/golden/governed/expanded.rs");
+}
+
 use bytes::Bytes;
 use rpc_core::{Server, Status};
 

@@ -1,23 +1,19 @@
-//! What `#[service(..)]` and `#[rpc(..)]` may say.
+//! What `#[service(..)]` may say.
 
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, parse_quote_spanned};
+use syn::{LitStr, Path, Token, parse_quote_spanned};
 
+use super::values::{known, refuse, text};
 use crate::mistakes::Mistakes;
-use crate::model::Rules;
+use crate::names;
 use crate::parse::{Entry, Value};
-use crate::suggest::unknown_key;
-use crate::{duration, names};
 
 /// The keys of `#[service(..)]`.
 pub(crate) const SERVICE_KEYS: [&str; 2] = ["name", "formats"];
-
-/// The keys of `#[rpc(..)]`.
-pub(crate) const RPC_KEYS: [&str; 3] = ["idempotent", "timeout", "oneway"];
 
 /// The formats of `rpc_core`, which need no `use`.
 const OWN_FORMATS: [&str; 6] = ["MessagePack", "Json", "Cbor", "Postcard", "Protobuf", "Raw"];
@@ -59,66 +55,6 @@ pub(crate) fn settings(entries: &[Entry], ident: &Ident, mistakes: &mut Mistakes
     }
 }
 
-/// The rules of a method.
-pub(crate) fn rules(entries: &[Entry], mistakes: &mut Mistakes) -> Rules {
-    let mut rules = Rules::default();
-    for (key, entry) in known(entries, &RPC_KEYS, mistakes) {
-        match key {
-            "idempotent" => rules.idempotent = flag(entry, mistakes),
-            "oneway" => rules.oneway = flag(entry, mistakes),
-            _ => {
-                let Some(text) = text(entry, "\"200ms\"", mistakes) else { continue };
-                match duration::parse(&text.value()) {
-                    Ok(timeout) => rules.timeout = Some(timeout),
-                    Err(refusal) => mistakes.add(text, refusal),
-                }
-            }
-        }
-    }
-    rules
-}
-
-/// The entries whose key is one of `keys`, each key once.
-fn known<'a>(
-    entries: &'a [Entry],
-    keys: &'static [&'static str],
-    mistakes: &mut Mistakes,
-) -> Vec<(&'static str, &'a Entry)> {
-    let mut found: Vec<(&'static str, &Entry)> = Vec::new();
-    for entry in entries {
-        let word = entry.key.unraw().to_string();
-        match keys.iter().find(|key| **key == word) {
-            None => mistakes.add(&entry.key, unknown_key(&word, keys)),
-            Some(key) if found.iter().any(|(earlier, _)| earlier == key) => {
-                mistakes.add(&entry.key, format!("`{key}` is there already: say it once"));
-            }
-            Some(key) => found.push((key, entry)),
-        }
-    }
-    found
-}
-
-fn flag(entry: &Entry, mistakes: &mut Mistakes) -> bool {
-    let key = &entry.key;
-    let expected = format!("write `{key}` alone: it is on where it stands, and off without");
-    match &entry.value {
-        Value::Nothing => {}
-        Value::Is(value) => mistakes.add(value, expected),
-        Value::List(_) => mistakes.add(key, expected),
-    }
-    true
-}
-
-fn text(entry: &Entry, example: &str, mistakes: &mut Mistakes) -> Option<LitStr> {
-    let expected = format!("expected a text, as in `{} = {example}`", entry.key);
-    match &entry.value {
-        Value::Is(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text.clone()),
-        Value::Is(value) => mistakes.add(value, expected),
-        Value::Nothing | Value::List(_) => mistakes.add(&entry.key, expected),
-    }
-    None
-}
-
 fn service_name(name: Option<LitStr>, ident: &Ident, mistakes: &mut Mistakes) -> String {
     if let Some(name) = name {
         if let Err(refusal) = names::check_service_name(&name.value()) {
@@ -135,16 +71,8 @@ fn service_name(name: Option<LitStr>, ident: &Ident, mistakes: &mut Mistakes) ->
 
 fn format_list(entry: &Entry, mistakes: &mut Mistakes) -> Vec<Path> {
     let expected = "expected a list, as in `formats(MessagePack, Json)`";
-    let list = match &entry.value {
-        Value::List(list) => list,
-        Value::Is(value) => {
-            mistakes.add(value, expected);
-            return Vec::new();
-        }
-        Value::Nothing => {
-            mistakes.add(&entry.key, expected);
-            return Vec::new();
-        }
+    let Value::List(list) = &entry.value else {
+        return refuse(entry, expected, mistakes).unwrap_or_default();
     };
     let paths = match Punctuated::<Path, Token![,]>::parse_terminated.parse2(list.clone()) {
         Ok(paths) => paths,

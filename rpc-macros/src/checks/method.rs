@@ -3,14 +3,15 @@
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Pat, PatType, Receiver, ReceiverKind, Safety, Signature, TraitItemFn};
 
-use super::keys::{self, RPC_KEYS, Settings};
+use super::keys::Settings;
+use super::rules::{self, RPC_KEYS};
 use crate::mistakes::Mistakes;
 use crate::model::{Arg, Body, Method};
 use crate::{names, parse, types};
 
 /// What a client has of its own (`__client_methods!` of `rpc_core`): these would win over the
 /// trait's wherever one is called on a client.
-const CLIENT_METHODS: [&str; 11] = [
+const CLIENT_METHODS: [&str; 12] = [
     "connect",
     "builder",
     "new",
@@ -22,6 +23,7 @@ const CLIENT_METHODS: [&str; 11] = [
     "with_compression",
     "with_priority",
     "with_report",
+    "with_fallback",
 ];
 
 /// Methods that every client has from a trait of the prelude: a call would be ambiguous.
@@ -37,7 +39,7 @@ pub(crate) fn method(
     mistakes: &mut Mistakes,
 ) -> Option<Method> {
     let sig = &function.sig;
-    let rules = keys::rules(&parse::rpc_entries(&function.attrs, &RPC_KEYS, mistakes), mistakes);
+    let rules = rules::rules(&parse::rpc_entries(&function.attrs, &RPC_KEYS, mistakes), mistakes);
     check_attrs(&function.attrs, mistakes);
     check_name(sig, &settings.name, mistakes);
     check_shape(sig, mistakes);

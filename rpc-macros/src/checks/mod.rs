@@ -1,7 +1,10 @@
 //! Turns a trait into the model of a service, and collects what is wrong on the way.
 
+mod defaults;
 mod keys;
 mod method;
+mod rules;
+mod values;
 
 use std::collections::HashSet;
 

@@ -22,7 +22,7 @@ pub(super) fn items(service: &Service, declared: ItemTrait) -> TokenStream {
     }
     let implemented =
         parse2(expanded.clone()).map(|expanded| implementation(service, expanded)).ok();
-    let (client, server) = (client::items(service), server::items(service));
+    let (client, server) = (client::broken(service), server::items(service));
     quote!(#expanded #client #server #implemented)
 }
 

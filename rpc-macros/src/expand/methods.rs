@@ -6,12 +6,11 @@
 //! #[derive(Serialize, Deserialize)] struct __PriceArgs { sku: String }
 //! ```
 
-use std::time::Duration;
-
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
+use super::rules;
 use crate::model::{Body, Method, Service};
 
 /// The formats, the constants and the structs of all methods.
@@ -20,7 +19,14 @@ pub(super) fn methods(service: &Service) -> TokenStream {
     let count = service.methods.len();
     let constants = service.methods.iter().map(|method| constant(service, method));
     let structs = service.methods.iter().filter_map(|method| args_struct(service, method));
+    let has_rules = |method: &&Method| rules::constant(&method.rules).is_some();
+    let rules = service.methods.iter().find(has_rules).map(|_| {
+        quote!(
+            use ::rpc_core::__private::rules as __rules;
+        )
+    });
     quote! {
+        #rules
         type __Formats = (#(#formats,)*);
         static __METHODS: [::rpc_core::__private::Method; #count] = [#(#constants),*];
         #(#structs)*
@@ -38,29 +44,30 @@ pub(super) fn body_type(method: &Method) -> TokenStream {
     }
 }
 
+/// The fields of a method's arguments, which are in `args`.
+pub(super) fn given(method: &Method, args: &Ident) -> TokenStream {
+    let fields = method.args.iter().map(|arg| &arg.ident);
+    match &method.body {
+        Body::Struct(_) => quote!(#(#args.#fields),*),
+        Body::Argument => quote!(#args),
+    }
+}
+
+/// What a closure calls a method's arguments.
+pub(super) fn args_ident(method: &Method) -> Ident {
+    Ident::new(if method.args.is_empty() { "_args" } else { "args" }, Span::mixed_site())
+}
+
 fn constant(service: &Service, method: &Method) -> TokenStream {
     let (service, name) = (&service.name, &method.name);
     let path = format!("{service}/{name}");
     let rules = &method.rules;
     let idempotent = rules.idempotent.then(|| quote!(.idempotent()));
     let oneway = rules.oneway.then(|| quote!(.oneway()));
-    let timeout = rules.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout)));
+    let classify = rules.classify.as_ref().map(|path| quote!(.with_classify(#path)));
+    let rules = rules::constant(rules).map(|rules| quote!(.with_rules(#rules)));
     quote! {
-        ::rpc_core::__private::Method::new(#service, #name, #path) #idempotent #oneway #timeout
-    }
-}
-
-/// The constructor that shows a duration best.
-fn duration(duration: Duration) -> TokenStream {
-    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let duration = quote!(::core::time::Duration);
-    let count = |unit: u64| nanos.is_multiple_of(unit).then(|| nanos / unit);
-    if let Some(secs) = count(1_000_000_000) {
-        quote!(#duration::from_secs(#secs))
-    } else if let Some(millis) = count(1_000_000) {
-        quote!(#duration::from_millis(#millis))
-    } else {
-        quote!(#duration::from_nanos(#nanos))
+        ::rpc_core::__private::Method::new(#service, #name, #path) #idempotent #oneway #classify #rules
     }
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod dynamic;
 mod forward;
 mod methods;
+mod rules;
 mod server;
 mod trait_;
 
@@ -52,7 +53,7 @@ pub(crate) fn service(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Everything, for a service that has been found in order.
 fn whole(service: &Service, declared: ItemTrait) -> TokenStream {
     let trait_ = trait_::item(declared);
-    let client = client::items(service);
+    let client = client::whole(service);
     let server = server::items(service);
     let companion = dynamic::items(service);
     let arc = forward::for_arc(service);

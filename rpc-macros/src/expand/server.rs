@@ -18,7 +18,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
 use super::methods;
-use crate::model::{Body, Method, Service};
+use crate::model::{Method, Service};
 use crate::names::generated;
 
 /// `InventoryServer`.
@@ -85,13 +85,8 @@ pub(super) fn routes(service: &Service) -> TokenStream {
 
 fn route(trait_: &Ident, index: usize, method: &Method) -> TokenStream {
     let (ident, body, output) = (&method.ident, methods::body_type(method), &method.output);
-    let fields = method.args.iter().map(|arg| &arg.ident);
-    let args =
-        Ident::new(if method.args.is_empty() { "_args" } else { "args" }, Span::mixed_site());
-    let given = match &method.body {
-        Body::Struct(_) => quote!(#(#args.#fields),*),
-        Body::Argument => quote!(#args),
-    };
+    let args = methods::args_ident(method);
+    let given = methods::given(method, &args);
     let service = Ident::new("service", Span::mixed_site());
     let how = if method.rules.oneway { quote!(oneway) } else { quote!(unary) };
     quote! {

@@ -2,6 +2,7 @@
 //! console. Every value can be written as a constant, since attributes become constants.
 
 use std::borrow::Cow;
+use std::mem;
 use std::time::Duration;
 
 use rpc_codec::Priority;
@@ -10,8 +11,9 @@ use rpc_codec::Priority;
 ///
 /// A key is absent (a less specific entry or a weaker source decides), switched off, or on. It is
 /// taken whole from whoever decides: values are never merged.
+///
+/// Keys may be added: write `Rules { timeout: .., ..Rules::NONE }`, which also works in a constant.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Rules {
     /// How long a call may take, attempts and waits included.
     pub timeout: Option<Setting<Duration>>,
@@ -363,6 +365,41 @@ impl LimitRule {
     pub const fn to(rate: Rate) -> Self {
         Self { rate, burst: None, kind: LimitKind::Token, wait: Duration::ZERO, key: None }
     }
+
+    /// With so many at once.
+    #[must_use]
+    pub const fn with_burst(mut self, burst: u32) -> Self {
+        self.burst = Some(burst);
+        self
+    }
+
+    /// By this algorithm.
+    #[must_use]
+    pub const fn with_kind(mut self, kind: LimitKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// With so long a wait for one's turn.
+    #[must_use]
+    pub const fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// A limit each for what `key` tells apart.
+    #[must_use]
+    #[expect(clippy::mem_forget, reason = "what a constant had before owns no memory")]
+    pub const fn with_key(mut self, key: Key) -> Self {
+        // Nothing can be dropped in a constant.
+        mem::forget(self.key.replace(key));
+        self
+    }
+}
+
+impl FallbackRule {
+    /// How many last good answers are kept where nothing else is said.
+    pub const DEFAULT_MAX: u32 = 1000;
 }
 
 impl BreakerRule {

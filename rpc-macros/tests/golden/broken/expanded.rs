@@ -5,7 +5,7 @@ use rpc_core::{Status, service};
     "unknown key `nmae`, did you mean `name`? expected `name` or `formats`"
 }
 ::core::compile_error! {
-    "unknown key `retry`: expected `idempotent`, `timeout` or `oneway`"
+    "unknown key `retires`: expected `idempotent`, `oneway`, `timeout`, `per_try`, `retry`, `hedge`, `limit`, `concurrency`, `breaker`, `fallback`, `optional`, `priority`, `dark` or `classify`"
 }
 ::core::compile_error! {
     "take `String` instead of `&str`: what travels is owned where it arrives"
@@ -36,9 +36,19 @@ trait Inventory: ::core::marker::Send + ::core::marker::Sync + 'static {
 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
 struct InventoryClient {
     stub: ::rpc_core::__private::Stub,
+    standby: ::rpc_core::__private::Standby<()>,
 }
 ::rpc_core::__client_methods! {
     InventoryClient
+}
+impl InventoryClient {
+    /// The same client, which asks `fallback` where a call fails for another reason than the
+    /// method's own, before any fallback that the service names. Its answers are marked as
+    /// degraded. One-way calls have none.
+    #[must_use]
+    pub fn with_fallback(&self, _fallback: impl Inventory) -> Self {
+        ::core::unreachable!()
+    }
 }
 ///Serves an implementation of [`Inventory`]: `Server::builder().add(InventoryServer::new(..))`.
 struct InventoryServer<__S: ?::core::marker::Sized> {
@@ -74,7 +84,10 @@ impl ::rpc_core::__private::Client for InventoryClient {
     const SERVICE: &'static str = "Inventory";
     const METHODS: &'static [::rpc_core::__private::Method] = &[];
     fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-        Self { stub }
+        Self {
+            stub,
+            standby: ::rpc_core::__private::Standby::NOBODY,
+        }
     }
 }
 impl Inventory for InventoryClient {

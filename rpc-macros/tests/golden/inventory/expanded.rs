@@ -33,9 +33,22 @@ pub trait Inventory: ::core::marker::Send + ::core::marker::Sync + 'static {
 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub struct InventoryClient {
     stub: ::rpc_core::__private::Stub,
+    standby: ::rpc_core::__private::Standby<dyn inventory::Dyn>,
 }
 ::rpc_core::__client_methods! {
     InventoryClient
+}
+impl InventoryClient {
+    /// The same client, which asks `fallback` where a call fails for another reason than the
+    /// method's own, before any fallback that the service names. Its answers are marked as
+    /// degraded. One-way calls have none.
+    #[must_use]
+    pub fn with_fallback(&self, fallback: impl Inventory) -> Self {
+        Self {
+            stub: self.stub.clone(),
+            standby: ::rpc_core::__private::Standby::new(::std::sync::Arc::new(fallback)),
+        }
+    }
 }
 ///Serves an implementation of [`Inventory`]: `Server::builder().add(InventoryServer::new(..))`.
 pub struct InventoryServer<__S: ?::core::marker::Sized> {
@@ -168,6 +181,7 @@ impl<__S: Inventory + ?::core::marker::Sized> Inventory for ::std::sync::Arc<__S
 }
 #[allow(deprecated, non_snake_case)]
 const _: () = {
+    use ::rpc_core::__private::rules as __rules;
     type __Formats = (::rpc_core::format::MessagePack, ::rpc_core::format::Json);
     static __METHODS: [::rpc_core::__private::Method; 3usize] = [
         ::rpc_core::__private::Method::new(
@@ -176,7 +190,12 @@ const _: () = {
                 "shop.Inventory/price",
             )
             .idempotent()
-            .timeout(::core::time::Duration::from_millis(200u64)),
+            .with_rules(__rules::Rules {
+                timeout: ::core::option::Option::Some(
+                    __rules::On(::core::time::Duration::from_millis(200u64)),
+                ),
+                ..__rules::Rules::NONE
+            }),
         ::rpc_core::__private::Method::new(
                 "shop.Inventory",
                 "viewed",
@@ -226,7 +245,10 @@ const _: () = {
         const SERVICE: &'static str = "shop.Inventory";
         const METHODS: &'static [::rpc_core::__private::Method] = &__METHODS;
         fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-            Self { stub }
+            Self {
+                stub,
+                standby: ::rpc_core::__private::Standby::NOBODY,
+            }
         }
     }
     impl Inventory for InventoryClient {
@@ -237,11 +259,21 @@ const _: () = {
         ) -> impl ::core::future::Future<
             Output = Result<u64, Status>,
         > + ::core::marker::Send {
-            ::rpc_core::__private::unary::<
+            ::rpc_core::__private::unary_or::<
                 __Formats,
                 __PriceArgs,
                 Result<u64, Status>,
-            >(&self.stub, 0usize, __PriceArgs { sku, day })
+                _,
+                _,
+                _,
+            >(
+                &self.stub,
+                0usize,
+                __PriceArgs { sku, day },
+                &self.standby,
+                |standby, args| inventory::Dyn::price(standby, args.sku, args.day),
+                ::rpc_core::__private::NoFallback,
+            )
         }
         fn viewed(
             &self,
@@ -260,11 +292,21 @@ const _: () = {
         ) -> impl ::core::future::Future<
             Output = Result<String, Status>,
         > + ::core::marker::Send {
-            ::rpc_core::__private::unary::<
+            ::rpc_core::__private::unary_or::<
                 __Formats,
                 __CurrencyArgs,
                 Result<String, Status>,
-            >(&self.stub, 2usize, __CurrencyArgs {})
+                _,
+                _,
+                _,
+            >(
+                &self.stub,
+                2usize,
+                __CurrencyArgs {},
+                &self.standby,
+                |standby, _args| inventory::Dyn::currency(standby),
+                ::rpc_core::__private::NoFallback,
+            )
         }
     }
     impl<__S: Inventory + ?::core::marker::Sized> ::rpc_core::__private::Serve

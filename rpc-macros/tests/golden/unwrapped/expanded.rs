@@ -19,9 +19,22 @@ pub(crate) trait Echo: ::core::marker::Send + ::core::marker::Sync + 'static {
 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub(crate) struct EchoClient {
     stub: ::rpc_core::__private::Stub,
+    standby: ::rpc_core::__private::Standby<dyn echo::Dyn>,
 }
 ::rpc_core::__client_methods! {
     EchoClient
+}
+impl EchoClient {
+    /// The same client, which asks `fallback` where a call fails for another reason than the
+    /// method's own, before any fallback that the service names. Its answers are marked as
+    /// degraded. One-way calls have none.
+    #[must_use]
+    pub fn with_fallback(&self, fallback: impl Echo) -> Self {
+        Self {
+            stub: self.stub.clone(),
+            standby: ::rpc_core::__private::Standby::new(::std::sync::Arc::new(fallback)),
+        }
+    }
 }
 ///Serves an implementation of [`Echo`]: `Server::builder().add(EchoServer::new(..))`.
 pub(crate) struct EchoServer<__S: ?::core::marker::Sized> {
@@ -108,7 +121,10 @@ const _: () = {
         const SERVICE: &'static str = "Echo";
         const METHODS: &'static [::rpc_core::__private::Method] = &__METHODS;
         fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-            Self { stub }
+            Self {
+                stub,
+                standby: ::rpc_core::__private::Standby::NOBODY,
+            }
         }
     }
     impl Echo for EchoClient {
@@ -118,11 +134,21 @@ const _: () = {
         ) -> impl ::core::future::Future<
             Output = Result<Bytes, Status>,
         > + ::core::marker::Send {
-            ::rpc_core::__private::unary::<
+            ::rpc_core::__private::unary_or::<
                 __Formats,
                 Bytes,
                 Result<Bytes, Status>,
-            >(&self.stub, 0usize, body)
+                _,
+                _,
+                _,
+            >(
+                &self.stub,
+                0usize,
+                body,
+                &self.standby,
+                |standby, args| echo::Dyn::echo(standby, args),
+                ::rpc_core::__private::NoFallback,
+            )
         }
     }
     impl<__S: Echo + ?::core::marker::Sized> ::rpc_core::__private::Serve
