@@ -2,7 +2,7 @@ use rpc_core::{Status, service};
 
 #[service]
 trait Inventory {
-    #[rpc(idempotent, retry(attempts = 3))]
+    #[rpc(idempotent, cache(ttl = "1s"))]
     async fn price(&self) -> Result<u64, Status>;
 }
 
