@@ -273,9 +273,25 @@ async fn a_server_that_only_says_goodbye_is_not_dialled_in_a_loop() {
     let net = Network::new();
     let mut listener = net.listen("a").unwrap();
     let lab = common::client(&net, "mem://a").await.with_timeout(Duration::from_secs(10));
-    let call = tokio::spawn(async move { lab.echo("x".into()).await });
+    let caller = tokio::spawn(async move {
+        let begun = Instant::now();
+        let first = lab.echo("x".into()).await.unwrap_err();
+        let waited = begun.elapsed();
+        // It comes back from time to time, and each time for nothing.
+        let mut refused_at_once = 0;
+        for _ in 0..90 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let begun = Instant::now();
+            let status = lab.echo("x".into()).await.unwrap_err();
+            assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
+            let at_once = begun.elapsed() < Duration::from_millis(1);
+            let says_why = status.message().contains("says good-bye to every connection");
+            refused_at_once += u32::from(at_once && says_why);
+        }
+        (first, waited, refused_at_once)
+    });
     let mut dials = 0;
-    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(10);
     while tokio::time::timeout_at(until, async {
         let mut raw = greeted(&mut listener).await;
         raw.send(Kind::GOAWAY, Flags::NONE, 0, &goodbye(0), b"").await;
@@ -285,8 +301,40 @@ async fn a_server_that_only_says_goodbye_is_not_dialled_in_a_loop() {
     {
         dials += 1;
     }
-    assert!((2..=400).contains(&dials), "{dials} connections in ten seconds");
-    assert!(call.await.unwrap().is_err());
+    // Each pause is 1.6 times as long as the one before, give or take half.
+    assert!((5..=20).contains(&dials), "{dials} connections in ten seconds");
+    let (first, waited, refused_at_once) = caller.await.unwrap();
+    assert_eq!((first.code(), first.executed()), (Code::Unavailable, Executed::No), "{first}");
+    assert!(waited < Duration::from_secs(1), "refused after {waited:?}, not at the deadline");
+    assert!(refused_at_once > 70, "{refused_at_once} of 90");
+}
+
+/// The same for one that says nothing before it hangs up.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_greets_and_hangs_up_is_not_dialled_in_a_loop() {
+    let net = Network::new();
+    let mut listener = net.listen("a").unwrap();
+    let lab = common::client(&net, "mem://a").await;
+    let caller = tokio::spawn(async move {
+        loop {
+            lab.echo("x".into()).await.unwrap_err();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let mut dials = 0;
+    let until = Instant::now() + Duration::from_secs(10);
+    while tokio::time::timeout_at(until, async {
+        let mut raw = greeted(&mut listener).await;
+        // A call is lost with it, or it would not have been needed.
+        while raw.frame().await.is_some_and(|frame| frame.kind != Kind::REQUEST) {}
+    })
+    .await
+    .is_ok()
+    {
+        dials += 1;
+    }
+    assert!((5..=20).contains(&dials), "{dials} connections in ten seconds");
+    caller.abort();
 }
 
 #[tokio::test(start_paused = true)]

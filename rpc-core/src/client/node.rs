@@ -17,7 +17,7 @@ use crate::status::{Code, Executed, Origin, Status};
 /// seconds, for one that is gone.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// A connection that the server ended before this was worth nothing: the next has to wait.
+/// A connection that ended before it was of use for this long proves nothing: the pauses go on growing.
 const WORTHWHILE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Node {
@@ -199,42 +199,58 @@ impl fmt::Debug for Node {
 /// A line's task: keeps it connected for as long as the line is there and the node is used.
 async fn keep_up(line: Weak<Line>, config: Arc<Config>, address: Address) {
     let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+    // Connections in a row that the server ended with a good-bye before they were worth anything.
+    let mut brief = 0u32;
     loop {
-        let why = match connect(&config, &address).await {
-            Err(why) => why,
+        let link = match connect(&config, &address).await {
+            Err(why) => Link::Down(why),
             Ok(connection) => {
                 let mut state = connection.watch();
-                let begun = Instant::now();
                 let Some(up) = line.upgrade() else { return };
                 up.set(Link::Up(connection));
                 drop(up);
                 // Ends as well when the channel is dropped, and its connections with it.
-                match over(&mut state, &mut backoff).await {
-                    Over::Retired => {
-                        match line.upgrade() {
-                            None => return,
-                            Some(line) => line.set(Link::Connecting),
-                        }
-                        if begun.elapsed() < WORTHWHILE {
-                            sleep(backoff.next(fastrand::f64())).await;
-                        }
-                        continue;
-                    }
-                    Over::Lost(why) => unreachable(&address, &why),
+                let (over, lived) = over(&mut state).await;
+                let worthwhile = lived >= WORTHWHILE;
+                if worthwhile {
+                    backoff.reset();
+                    brief = 0;
+                }
+                match over {
                     Over::Unused => {
                         let Some(line) = line.upgrade() else { return };
                         line.set(Link::Idle);
                         return;
+                    }
+                    Over::Lost(why) => Link::Down(unreachable(&address, &why)),
+                    Over::Retired if worthwhile => {
+                        let Some(line) = line.upgrade() else { return };
+                        line.set(Link::Connecting);
+                        continue;
+                    }
+                    Over::Retired => {
+                        brief = brief.saturating_add(1);
+                        farewell(brief, &address)
                     }
                 }
             }
         };
         match line.upgrade() {
             None => return,
-            Some(line) => line.set(Link::Down(why)),
+            Some(line) => line.set(link),
         }
         sleep(backoff.next(fastrand::f64())).await;
     }
+}
+
+/// What calls meet while the next connection has to wait because this many were brief.
+fn farewell(brief: u32, address: &Address) -> Link {
+    // One may well have come in the last moments of a server that restarts: the next is waited for.
+    if brief <= 1 {
+        return Link::Connecting;
+    }
+    let message = format!("{address} says good-bye to every connection as soon as it is made");
+    Link::Down(Status::transport(message, Executed::No))
 }
 
 /// Why a connection can't be used any more.
@@ -244,20 +260,23 @@ enum Over {
     Unused,
 }
 
-async fn over(state: &mut tokio::sync::watch::Receiver<State>, backoff: &mut Backoff) -> Over {
-    loop {
+/// Waits until a connection can't be used any more, and says how long it could be.
+async fn over(state: &mut tokio::sync::watch::Receiver<State>) -> (Over, Duration) {
+    let mut opened = None;
+    let over = loop {
         match &*state.borrow_and_update() {
             State::Greeting => {}
-            State::Open => backoff.reset(),
-            State::Retired => return Over::Retired,
-            State::Ended { then: Sequel::Replace, .. } => return Over::Retired,
-            State::Ended { then: Sequel::Rest, .. } => return Over::Unused,
-            State::Ended { why, then: Sequel::BackOff } => return Over::Lost(why.clone()),
+            State::Open => opened = Some(Instant::now()),
+            State::Retired => break Over::Retired,
+            State::Ended { then: Sequel::Replace, .. } => break Over::Retired,
+            State::Ended { then: Sequel::Rest, .. } => break Over::Unused,
+            State::Ended { why, then: Sequel::BackOff } => break Over::Lost(why.clone()),
         }
         if state.changed().await.is_err() {
-            return Over::Unused;
+            break Over::Unused;
         }
-    }
+    };
+    (over, opened.map_or(Duration::ZERO, |opened| opened.elapsed()))
 }
 
 async fn connect(config: &Config, address: &Address) -> Result<Connection, Status> {
