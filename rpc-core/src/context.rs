@@ -127,6 +127,21 @@ impl Context {
         Self(Some(Arc::new(call)))
     }
 
+    /// Becomes the context of the next call of the same peer, which `facts` fills in. It is put where
+    /// this one is, unless somebody has kept that.
+    pub(crate) fn renew(&mut self, facts: impl FnOnce(&mut Call)) {
+        if let Some(call) = self.0.as_mut().and_then(Arc::get_mut) {
+            call.reply.take();
+            *call.cancel.cancelled.get_mut() = false;
+            facts(call);
+            return;
+        }
+        let peer = self.peer();
+        let mut call = Call { peer, ..Call::default() };
+        facts(&mut call);
+        *self = Self::new(call);
+    }
+
     /// Runs `future` inside this context.
     ///
     /// # Cancel safety
@@ -214,6 +229,11 @@ impl Context {
         if let Some(call) = &self.0 {
             call.cancel.set();
         }
+    }
+
+    /// Whether the handler said nothing beside its answer.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.as_ref().is_none_or(|call| call.reply.get().is_none())
     }
 
     /// What the handler said beside its answer.
@@ -310,6 +330,29 @@ mod tests {
         }));
         assert!(poll.is_err());
         assert_eq!(Context::current().method(), "");
+    }
+
+    #[test]
+    fn a_renewed_context_remembers_nothing_and_forgets_nobody() {
+        let peer = Peer::new("me".into(), "here".into());
+        let mut context = Context::new(Call { peer: peer.clone(), ..Call::default() });
+        let next = |context: &mut Context, method| {
+            context.renew(|call| call.method = Cow::Borrowed(method));
+        };
+        next(&mut context, "first");
+        context.set_reply_metadata("said", "this").unwrap();
+        context.cancel();
+        let kept = context.clone();
+        next(&mut context, "second");
+        assert_eq!((context.method(), context.peer()), ("second", peer.clone()));
+        assert!(context.is_silent() && !context.is_cancelled());
+        assert_eq!((kept.method(), kept.is_cancelled()), ("first", true));
+
+        context.set_reply_metadata("said", "this").unwrap();
+        context.cancel();
+        next(&mut context, "third");
+        assert_eq!((context.method(), context.peer()), ("third", peer));
+        assert!(context.is_silent() && !context.is_cancelled());
     }
 
     #[tokio::test]

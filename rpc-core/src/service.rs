@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::{fmt, mem};
 
+use tokio_util::sync::ReusableBoxFuture;
 use tower_service::Service;
 
 use crate::request::{Request, Response};
@@ -14,6 +15,9 @@ use crate::status::Status;
 
 /// A boxed future that can change threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A handler at work. The next one may have its memory.
+pub(crate) type Handling = ReusableBoxFuture<'static, Result<Response, Status>>;
 
 /// What a user's layer wraps and what it becomes: `Service<Request, Response = Response,
 /// Error = Status>`. Cheap to clone, always ready.

@@ -13,16 +13,19 @@ use tokio::time::Instant;
 use super::Returned;
 use super::answering::{Running, Served, Unanswered};
 use super::places::Place;
-use crate::context::Context;
+use crate::context::{Call, Context, Peer};
 use crate::governance::outcome::Outcome;
 use crate::observe::Meter;
 use crate::request::Response;
-use crate::service::BoxFuture;
+use crate::service::Handling;
 use crate::status::{Code, Executed, Origin, Status};
 
 /// A handler about to run, and how it wants to be treated.
+///
+/// The handlers of one read that are done at once use one of these after the other: its memory, its
+/// context, and its place, as they never run at the same time.
 pub(crate) struct Run {
-    pub(crate) handler: BoxFuture<'static, Result<Response, Status>>,
+    pub(crate) handler: Handling,
     pub(crate) context: Context,
     pub(crate) received: Instant,
     pub(crate) deadline: Option<Instant>,
@@ -30,16 +33,30 @@ pub(crate) struct Run {
     pub(crate) idempotent: bool,
     pub(crate) oneway: bool,
     pub(crate) compression: Compression,
-    /// Held until the handler has ended.
-    pub(crate) place: Place,
+    /// Held until the handler has ended, or the last that used it.
+    pub(crate) place: Option<Place>,
 }
 
 impl Run {
+    /// For calls of this peer.
+    pub(super) fn new(peer: &Peer, now: Instant) -> Self {
+        Self {
+            handler: Handling::new(std::future::pending()),
+            context: Context::new(Call { peer: peer.clone(), ..Call::default() }),
+            received: now,
+            deadline: None,
+            idempotent: false,
+            oneway: false,
+            compression: Compression::None,
+            place: None,
+        }
+    }
+
     /// Polls the handler inside its context; a panic is its answer.
     pub(super) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Response, Status>> {
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let _entered = self.context.enter();
-            self.handler.as_mut().poll(cx)
+            self.handler.poll(cx)
         }));
         match polled {
             Ok(polled) => polled.map(|result| result.map_err(Status::said_by_layer)),

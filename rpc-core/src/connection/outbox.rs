@@ -53,6 +53,54 @@ struct Queue {
     writer: Option<Waker>,
 }
 
+/// Frames that one thread puts together without a lock, to be queued in one go.
+#[derive(Default)]
+pub(super) struct Gathered {
+    frames: BytesMut,
+    checksum: bool,
+    /// Has the outbox's buffer, if that was empty.
+    begun: bool,
+}
+
+impl Gathered {
+    /// An answer that is nothing but a value of at most [`BIG_MESSAGE_BYTES`].
+    pub(super) fn push_response(&mut self, outbox: &Outbox, call: u64, body: &[u8]) {
+        if !self.begun {
+            self.begin(outbox);
+        }
+        let (frames, checksum) = (&mut self.frames, self.checksum);
+        // Without a head it fits.
+        let _ = put_frame(frames, Kind::RESPONSE, Flags::END, call, &NoHead, body, checksum);
+    }
+
+    fn begin(&mut self, outbox: &Outbox) {
+        let mut queue = outbox.lock();
+        self.begun = true;
+        self.checksum = queue.checksum;
+        if queue.frames.is_empty() {
+            self.frames = mem::take(&mut queue.frames);
+        }
+    }
+
+    /// Has the outbox take them all.
+    pub(super) fn queue(&mut self, outbox: &Outbox) {
+        if mem::take(&mut self.begun) {
+            let frames = mem::take(&mut self.frames);
+            outbox.with(|queue| {
+                if queue.frames.is_empty() {
+                    queue.frames = frames;
+                } else {
+                    queue.frames.extend_from_slice(&frames);
+                }
+            });
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+}
+
 /// What is left of a big message, and the frame that ends it.
 struct Rest {
     call: u64,

@@ -37,8 +37,9 @@ pub(crate) trait Accept: Send + Sync + 'static {
     /// Why this is not the server it looks for.
     fn greet(&self, hello: &Hello) -> Result<(), String>;
 
-    /// Decides on a request, before its arguments are decoded.
-    fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_>;
+    /// Decides on a request, before its arguments are decoded, and readies `run` for it if it is to
+    /// run.
+    fn accept(&self, incoming: Incoming<'_>, run: &mut Run) -> Accepted<'_>;
 }
 
 /// A request as it came.
@@ -47,7 +48,6 @@ pub(crate) struct Incoming<'a> {
     pub(crate) frame: ReceivedFrame,
     /// The whole body of a big request.
     pub(crate) big: Option<Bytes>,
-    pub(crate) peer: &'a Peer,
     pub(crate) now: Instant,
     /// Calls running on this connection.
     pub(crate) in_flight: usize,
@@ -60,8 +60,8 @@ pub(crate) struct Incoming<'a> {
 pub(crate) enum Accepted<'a> {
     /// It is answered with this, or dropped if it is one-way.
     Refused { status: Status, oneway: bool, meter: &'a Meter },
-    /// Its handler runs.
-    Run(Run, &'a Arc<Meter>),
+    /// Its handler is ready to run.
+    Run(&'a Arc<Meter>),
 }
 
 /// How far a server is in its life.
@@ -201,26 +201,23 @@ impl Serving {
         let incoming = Incoming {
             frame,
             big,
-            peer: &self.peer,
             now,
             in_flight: shared.in_flight.load(Ordering::Relaxed) + self.partial.len(),
-            queued_bytes: shared.unread_bytes(),
+            queued_bytes: shared.unread_bytes() + self.batch.gathered_bytes(),
             limits: &shared.limits,
         };
-        match self.accept.accept(incoming) {
+        match self.accept.accept(incoming, self.batch.next(&self.peer, now)) {
             Accepted::Refused { status, oneway, meter } => {
                 meter.counters.record(Outcome::of_status(&status), Duration::ZERO, 1);
                 if !oneway {
                     shared.answer_status(call, &status, &Metadata::new());
                 }
             }
-            Accepted::Run(run, meter) => {
-                let waiting = if meter.cost.is_cheap() {
-                    self.batch.run(shared, meter, call, run)
-                } else {
-                    Some(run)
-                };
-                if let Some(run) = waiting {
+            Accepted::Run(meter) => {
+                if meter.cost.is_cheap() && self.batch.run(shared, meter, call).is_ready() {
+                    return;
+                }
+                if let Some(run) = self.batch.take() {
                     Task::spawn(shared, meter, call, run, credit);
                 }
             }
@@ -261,7 +258,7 @@ impl Role for Serving {
             Kind::CANCEL => self.cancel(&frame, now)?,
             other => return fault::protocol(format!("a server got a {other:?} frame")),
         }
-        let queued = self.shared.outbox.queued_bytes();
+        let queued = self.shared.outbox.queued_bytes() + self.batch.gathered_bytes();
         if queued > self.shared.limits.max_queued_bytes.saturating_mul(2) {
             return Err(Fault::Limit("the peer asks and does not read the answers".into()));
         }
@@ -269,7 +266,7 @@ impl Role for Serving {
     }
 
     fn read_done(&mut self, now: Instant) -> Result<(), Fault> {
-        self.batch.end(now);
+        self.batch.end(&self.shared, now);
         Ok(())
     }
 

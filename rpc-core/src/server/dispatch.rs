@@ -1,15 +1,15 @@
 //! From a request's bytes to a running handler: cheap things first, the arguments last.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_codec::{Compression, Hello, RequestHead};
+use rpc_codec::{Hello, RequestHead};
 use tokio::time::Instant;
 
 use super::router::{Arguments, Route, Router};
 use crate::connection::{Accept, Accepted, Incoming, Place, Places, Run};
-use crate::context::{Call, Cancel, Context, Trace};
+use crate::context::Trace;
 use crate::observe::{Meter, MethodStats};
 use crate::request::Request;
 use crate::service::BoxService;
@@ -39,7 +39,7 @@ impl Accept for Dispatch {
         ))
     }
 
-    fn accept(&self, incoming: Incoming<'_>) -> Accepted<'_> {
+    fn accept(&self, incoming: Incoming<'_>, run: &mut Run) -> Accepted<'_> {
         let (head, route) = match self.router.read(incoming.frame.head()) {
             Ok(known) => known,
             Err(error) => {
@@ -50,21 +50,12 @@ impl Accept for Dispatch {
         };
         let oneway = head.oneway;
         let meter = route.map_or(&self.unknown, |route| &route.meter);
-        let admitted = self.admit(head, route, &incoming);
-        match admitted.and_then(|admitted| self.run(admitted, route, incoming)) {
-            Ok(run) => Accepted::Run(run, meter),
+        let admitted = self.admit(head, route, &incoming, run);
+        match admitted.and_then(|format| self.begin(format, route, incoming, run)) {
+            Ok(()) => Accepted::Run(meter),
             Err(status) => Accepted::Refused { status, oneway, meter },
         }
     }
-}
-
-/// A call that there is room for, and what its head says.
-struct Admitted {
-    call: Call,
-    format: Cow<'static, str>,
-    compression: Compression,
-    oneway: bool,
-    place: Place,
 }
 
 impl Dispatch {
@@ -79,65 +70,66 @@ impl Dispatch {
         all
     }
 
-    /// Looks at what costs little: the time that is left, and whether there is room.
+    /// Looks at what costs little: the time that is left, and whether there is room. If so `run` knows
+    /// all that the head says, but for the format.
     fn admit(
         &self,
         head: RequestHead<'_>,
         route: Option<&Route>,
         incoming: &Incoming<'_>,
-    ) -> Result<Admitted, Status> {
+        run: &mut Run,
+    ) -> Result<Cow<'static, str>, Status> {
         let deadline = deadline(&head, incoming)?;
-        let place = self.place(incoming)?;
-        Ok(Admitted {
-            call: Call {
-                method: Self::method(route, head.method),
-                deadline,
-                metadata: head.metadata.into_owned(),
-                peer: incoming.peer.clone(),
-                priority: head.priority,
-                attempt: head.attempt,
-                retried_upstream: head.retried_upstream,
-                trace: Trace::of(head.trace_parent, head.trace_state),
-                reply: OnceLock::new(),
-                cancel: Cancel::default(),
-            },
-            format: self.format(head.format),
-            compression: head.compression,
-            oneway: head.oneway,
-            place,
-        })
+        check_room(incoming)?;
+        if run.place.is_none() {
+            run.place = Some(self.place()?);
+        }
+        run.received = incoming.now;
+        run.deadline = deadline;
+        run.idempotent = route.is_some_and(|route| route.method.is_idempotent());
+        run.oneway = head.oneway;
+        run.compression = head.compression;
+        let format = self.format(head.format);
+        run.context.renew(|call| {
+            call.method = Self::method(route, head.method);
+            call.deadline = deadline;
+            call.metadata = head.metadata.into_owned();
+            call.priority = head.priority;
+            call.attempt = head.attempt;
+            call.retried_upstream = head.retried_upstream;
+            call.trace = Trace::of(head.trace_parent, head.trace_state);
+        });
+        Ok(format)
     }
 
-    /// The call's handler, ready to be polled.
-    fn run(
+    /// Has the call's handler ready to be polled.
+    fn begin(
         &self,
-        admitted: Admitted,
+        format: Cow<'static, str>,
         route: Option<&Route>,
         incoming: Incoming<'_>,
-    ) -> Result<Run, Status> {
-        let Admitted { call, format, compression, oneway, place } = admitted;
-        let Incoming { frame, big, now, limits, .. } = incoming;
+        run: &mut Run,
+    ) -> Result<(), Status> {
+        let Incoming { frame, big, limits, .. } = incoming;
         let body = big.unwrap_or_else(|| frame.into_body());
-        let body = limits.inflate(body, compression).map_err(|error| {
+        let body = limits.inflate(body, run.compression).map_err(|error| {
             let what = format!("the arguments could not be decompressed: {error}");
             Status::refused(Code::InvalidArgument, what)
         })?;
         let given = Arguments { body, format, limits: limits.decode.clone() };
-        let handler = match (&self.layered, route) {
-            (Some(layered), _) => layered.handle(request(&call, given, oneway)),
-            (None, Some(route)) => route.handle(given),
-            (None, None) => return Err(self.router.unknown(&call.method)),
-        };
-        Ok(Run {
-            handler,
-            received: now,
-            deadline: call.deadline,
-            idempotent: route.is_some_and(|route| route.method.is_idempotent()),
-            oneway,
-            compression,
-            place,
-            context: Context::new(call),
-        })
+        match (&self.layered, route) {
+            (Some(layered), _) => {
+                let handled = layered.handle(request(run, given));
+                #[expect(
+                    clippy::redundant_async_block,
+                    reason = "drops what it awaits at its end"
+                )]
+                run.handler.set(async move { handled.await });
+            }
+            (None, Some(route)) => route.begin(given, &mut run.handler),
+            (None, None) => return Err(self.router.unknown(run.context.method())),
+        }
+        Ok(())
     }
 
     /// The method's name, without a copy if it is one of ours.
@@ -153,22 +145,8 @@ impl Dispatch {
         }
     }
 
-    /// Whether there is room for one call more.
-    fn place(&self, incoming: &Incoming<'_>) -> Result<Place, Status> {
-        let full = |what: String| Status::refused(Code::ResourceExhausted, what);
-        let limits = incoming.limits;
-        if incoming.in_flight >= limits.calls() as usize {
-            return Err(full(format!(
-                "this connection has {} calls in flight, which is its limit",
-                incoming.in_flight
-            )));
-        }
-        if incoming.queued_bytes > limits.max_queued_bytes {
-            return Err(full(format!(
-                "{} bytes of answers wait to be read on this connection",
-                incoming.queued_bytes
-            )));
-        }
+    /// Room for one call more on this server.
+    fn place(&self) -> Result<Place, Status> {
         self.places.take().ok_or_else(|| {
             let max = self.places.max();
             full(format!("this server has {max} calls in flight, which is its limit"))
@@ -176,17 +154,42 @@ impl Dispatch {
     }
 }
 
+/// Whether there is room for one call more on its connection.
+fn check_room(incoming: &Incoming<'_>) -> Result<(), Status> {
+    let limits = incoming.limits;
+    if incoming.in_flight >= limits.calls() as usize {
+        return Err(full(format!(
+            "this connection has {} calls in flight, which is its limit",
+            incoming.in_flight
+        )));
+    }
+    if incoming.queued_bytes > limits.max_queued_bytes {
+        return Err(full(format!(
+            "{} bytes of answers wait to be read on this connection",
+            incoming.queued_bytes
+        )));
+    }
+    Ok(())
+}
+
+fn full(what: String) -> Status {
+    Status::refused(Code::ResourceExhausted, what)
+}
+
 /// The call as a user's layers see it.
-fn request(call: &Call, given: Arguments, oneway: bool) -> Request {
-    let mut request = Request::new(call.method.clone(), given.format, given.body);
+fn request(run: &Run, given: Arguments) -> Request {
+    let mut request = Request::new("", given.format, given.body);
     request.decode = given.limits;
-    request.metadata = call.metadata.clone();
-    request.deadline = call.deadline;
-    request.priority = Some(call.priority);
-    request.oneway = oneway;
-    request.attempt = call.attempt;
-    request.retried_upstream = call.retried_upstream;
-    request.trace = call.trace.clone();
+    request.oneway = run.oneway;
+    if let Some(call) = run.context.call() {
+        request.method = call.method.clone();
+        request.metadata = call.metadata.clone();
+        request.deadline = call.deadline;
+        request.priority = Some(call.priority);
+        request.attempt = call.attempt;
+        request.retried_upstream = call.retried_upstream;
+        request.trace = call.trace.clone();
+    }
     request
 }
 

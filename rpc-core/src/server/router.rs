@@ -15,10 +15,31 @@ use crate::method::Method;
 use crate::observe::Meter;
 use crate::reply::{Reply, decode_args};
 use crate::request::{Request, Response};
-use crate::service::BoxFuture;
+use crate::service::{BoxFuture, Handling};
 use crate::status::{Code, Status};
 
-type Handler = dyn Fn(Arguments) -> BoxFuture<'static, Result<Response, Status>> + Send + Sync;
+/// What answers the calls of one method.
+trait Handler: Send + Sync {
+    /// One call, in a box of its own.
+    fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>>;
+
+    /// The same, in the box of the call before.
+    fn begin(&self, given: Arguments, handling: &mut Handling);
+}
+
+impl<H, Fut> Handler for H
+where
+    H: Fn(Arguments) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Response, Status>> + Send + 'static,
+{
+    fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
+        Box::pin(self(given))
+    }
+
+    fn begin(&self, given: Arguments, handling: &mut Handling) {
+        handling.set(self(given));
+    }
+}
 
 /// A call's arguments as they came, and how they are to be read.
 pub(crate) struct Arguments {
@@ -48,7 +69,7 @@ pub struct Routes<S: ?Sized> {
 pub struct Service {
     name: &'static str,
     formats: &'static [&'static str],
-    routes: Vec<(&'static Method, Box<Handler>)>,
+    routes: Vec<(&'static Method, Box<dyn Handler>)>,
 }
 
 impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
@@ -102,12 +123,12 @@ impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
         Fut: Future<Output = R> + Send + 'static,
     {
         let implementation = self.implementation.clone();
-        let route = move |given: Arguments| -> BoxFuture<'static, Result<Response, Status>> {
+        let route = move |given: Arguments| {
             let (implementation, handler) = (implementation.clone(), handler.clone());
-            Box::pin(async move {
+            async move {
                 let args = decode_args::<F, A>(given.body, &given.format, &given.limits)?;
                 answer(handler(implementation, args).await, &given.format)
-            })
+            }
         };
         self.service.formats = F::names();
         self.service.routes.push((method, Box::new(route)));
@@ -158,13 +179,17 @@ struct Known {
 /// A method and its handler.
 pub(crate) struct Route {
     pub(crate) method: &'static Method,
-    handler: Box<Handler>,
+    handler: Box<dyn Handler>,
     pub(crate) meter: Arc<Meter>,
 }
 
 impl Route {
-    pub(crate) fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
-        (self.handler)(given)
+    fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
+        self.handler.handle(given)
+    }
+
+    pub(crate) fn begin(&self, given: Arguments, handling: &mut Handling) {
+        self.handler.begin(given, handling);
     }
 }
 
