@@ -86,12 +86,17 @@ pub(crate) enum Sequel {
 #[derive(Debug)]
 pub(crate) struct Answer {
     frame: ReceivedFrame,
-    /// The whole body of a big answer.
-    big: Option<Bytes>,
     /// When it was read.
     pub(crate) at: Instant,
-    /// The peer's credit for a big body, given back when this is dropped.
-    pub(crate) _credit: Option<Returned>,
+    /// What a big answer has beside its last frame, which is rare.
+    big: Option<Box<Big>>,
+}
+
+#[derive(Debug)]
+struct Big {
+    body: Bytes,
+    /// The peer's credit for it, given back when this is dropped.
+    _credit: Returned,
 }
 
 impl Answer {
@@ -102,7 +107,7 @@ impl Answer {
     pub(crate) fn into_body(self) -> Bytes {
         match self.big {
             None => self.frame.into_body(),
-            Some(body) => body,
+            Some(big) => big.body,
         }
     }
 }
@@ -585,13 +590,14 @@ impl Shared {
     ) -> Result<Answer, Fault> {
         let Some(mut pieces) = calls.take_pieces(frame.call) else {
             self.check_size(frame.body().len())?;
-            return Ok(Answer { frame, big: None, at: now, _credit: None });
+            return Ok(Answer { frame, at: now, big: None });
         };
         self.outbox.receive(frame.body().len())?;
         pieces.extend_from_slice(frame.body());
         let credit = Returned::new(&self.outbox, pieces.len());
         self.check_size(pieces.len())?;
-        Ok(Answer { frame, big: Some(pieces.freeze()), at: now, _credit: Some(credit) })
+        let big = Big { body: pieces.freeze(), _credit: credit };
+        Ok(Answer { frame, at: now, big: Some(Box::new(big)) })
     }
 
     fn check_size(&self, bytes: usize) -> Result<(), Fault> {

@@ -89,14 +89,12 @@ impl<T> Pending<T> {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let id = self.next_id(u64::from(index));
-        self.slots[index as usize] = Slot {
-            id,
-            start: u64::MAX,
-            deadline,
-            on_wire: true,
-            owner: Owner::Waiting(waker),
-            pieces: None,
-        };
+        // All else is as in an empty one.
+        let slot = &mut self.slots[index as usize];
+        slot.id = id;
+        slot.deadline = deadline;
+        slot.on_wire = true;
+        slot.owner = Owner::Waiting(waker);
         self.unanswered += 1;
         if let Some(deadline) = deadline {
             self.earliest = Some(self.earliest.map_or(deadline, |first| first.min(deadline)));
@@ -177,26 +175,16 @@ impl<T> Pending<T> {
 
     /// The server's answer, which is its last word on this call.
     pub(super) fn answer(&mut self, id: u64, end: T) -> Answered {
-        match self.slot(id) {
-            Some(slot) if slot.on_wire => {}
-            _ => return Answered::Unknown,
+        let Some(slot) = self.slot(id).filter(|slot| slot.on_wire) else {
+            return Answered::Unknown;
+        };
+        slot.on_wire = false;
+        let answered = slot.settle(end);
+        self.unanswered -= 1;
+        if !matches!(answered, Answered::Delivered(_)) {
+            self.release(id);
         }
-        let delivered = self.settle(id, end);
-        self.off_wire(id);
-        delivered
-    }
-
-    /// Ends the call for its caller; the wire may still hold its slot.
-    fn settle(&mut self, id: u64, end: T) -> Answered {
-        let Some(slot) = self.slot(id) else { return Answered::Unknown };
-        if !matches!(slot.owner, Owner::Waiting(_)) {
-            return Answered::Late;
-        }
-        slot.deadline = None;
-        match mem::replace(&mut slot.owner, Owner::Done(end)) {
-            Owner::Waiting(waker) => Answered::Delivered(waker),
-            _ => Answered::Late,
-        }
+        answered
     }
 
     /// Ends the calls whose time is over; they are still open on the wire.
@@ -211,7 +199,7 @@ impl<T> Pending<T> {
             .filter(|slot| waits(slot) && slot.deadline.is_some_and(|deadline| deadline <= now))
             .map(|slot| slot.id)
             .collect();
-        let expired = over.into_iter().filter_map(|id| match self.settle(id, end()) {
+        let expired = over.into_iter().filter_map(|id| match self.slot(id)?.settle(end()) {
             Answered::Delivered(waker) => Some((id, waker)),
             Answered::Late | Answered::Unknown => None,
         });
@@ -276,7 +264,10 @@ impl<T> Pending<T> {
     fn release(&mut self, id: u64) {
         let Some(slot) = self.slot(id) else { return };
         if !slot.on_wire && matches!(slot.owner, Owner::Gone) {
-            *slot = Slot::empty();
+            slot.id = 0;
+            slot.start = u64::MAX;
+            slot.deadline = None;
+            slot.pieces = None;
             // The mask keeps it below 2^20.
             self.free.push((id & SLOT_MASK) as u32);
         }
@@ -293,6 +284,18 @@ impl<T> Slot<T> {
             on_wire: false,
             owner: Owner::Gone,
             pieces: None,
+        }
+    }
+
+    /// Ends the call for its caller; the wire may still hold the slot.
+    fn settle(&mut self, end: T) -> Answered {
+        if !matches!(self.owner, Owner::Waiting(_)) {
+            return Answered::Late;
+        }
+        self.deadline = None;
+        match mem::replace(&mut self.owner, Owner::Done(end)) {
+            Owner::Waiting(waker) => Answered::Delivered(waker),
+            _ => Answered::Late,
         }
     }
 }
