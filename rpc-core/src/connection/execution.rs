@@ -35,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) compression: Compression,
     /// Held until the handler has ended, or the last that used it.
     pub(crate) place: Option<Place>,
+    /// Where the router found the method of the last call.
+    pub(crate) last_known: usize,
 }
 
 impl Run {
@@ -49,6 +51,7 @@ impl Run {
             oneway: false,
             compression: Compression::None,
             place: None,
+            last_known: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_codec::{Hello, RequestHead};
 use tokio::time::Instant;
 
-use super::router::{Arguments, Route, Router};
+use super::router::{Arguments, Read, Route, Router};
 use crate::connection::{Accept, Accepted, Incoming, Place, Places, Run};
 use crate::context::Trace;
 use crate::observe::{Meter, MethodStats};
@@ -40,8 +40,9 @@ impl Accept for Dispatch {
     }
 
     fn accept(&self, incoming: Incoming<'_>, run: &mut Run) -> Accepted<'_> {
-        let (head, route) = match self.router.read(incoming.frame.head()) {
-            Ok(known) => known,
+        let read = self.router.read(incoming.frame.head(), &mut run.last_known);
+        let Read { head, route, format } = match read {
+            Ok(read) => read,
             Err(error) => {
                 let bad = format!("bad request head: {error}");
                 let status = Status::refused(Code::InvalidArgument, bad);
@@ -50,8 +51,9 @@ impl Accept for Dispatch {
         };
         let oneway = head.oneway;
         let meter = route.map_or(&self.unknown, |route| &route.meter);
+        let format = format.map_or_else(|| self.format(head.format), Cow::Borrowed);
         let admitted = self.admit(head, route, &incoming, run);
-        match admitted.and_then(|format| self.begin(format, route, incoming, run)) {
+        match admitted.and_then(|()| self.begin(format, route, incoming, run)) {
             Ok(()) => Accepted::Run(meter),
             Err(status) => Accepted::Refused { status, oneway, meter },
         }
@@ -71,14 +73,14 @@ impl Dispatch {
     }
 
     /// Looks at what costs little: the time that is left, and whether there is room. If so `run` knows
-    /// all that the head says, but for the format.
+    /// how the call wants to be treated.
     fn admit(
         &self,
         head: RequestHead<'_>,
         route: Option<&Route>,
         incoming: &Incoming<'_>,
         run: &mut Run,
-    ) -> Result<Cow<'static, str>, Status> {
+    ) -> Result<(), Status> {
         let deadline = deadline(&head, incoming)?;
         check_room(incoming)?;
         if run.place.is_none() {
@@ -89,7 +91,6 @@ impl Dispatch {
         run.idempotent = route.is_some_and(|route| route.method.is_idempotent());
         run.oneway = head.oneway;
         run.compression = head.compression;
-        let format = self.format(head.format);
         run.context.renew(|call| {
             call.method = Self::method(route, head.method);
             call.deadline = deadline;
@@ -99,7 +100,7 @@ impl Dispatch {
             call.retried_upstream = head.retried_upstream;
             call.trace = Trace::of(head.trace_parent, head.trace_state);
         });
-        Ok(format)
+        Ok(())
     }
 
     /// Has the call's handler ready to be polled.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -166,14 +167,25 @@ struct Table {
     services: Vec<&'static str>,
     formats: Vec<&'static str>,
     routes: FxHashMap<&'static str, Arc<Route>>,
-    /// How the heads of requests begin that are likely to come.
-    beginnings: FxHashMap<Vec<u8>, Known>,
+    /// The methods in each of their formats.
+    known: Vec<Known>,
+    /// The same, by how the heads of their requests begin.
+    beginnings: FxHashMap<Vec<u8>, usize>,
 }
 
-/// A method and a format, by how a head begins that names both.
+/// A method and a format, and how a head begins that names both.
 struct Known {
     route: Arc<Route>,
     format: &'static str,
+    beginning: Vec<u8>,
+}
+
+/// What a request's head says, and where it leads.
+pub(crate) struct Read<'head, 'router> {
+    pub(crate) head: RequestHead<'head>,
+    pub(crate) route: Option<&'router Route>,
+    /// The format, if it is one of the route's.
+    pub(crate) format: Option<&'static str>,
 }
 
 /// A method and its handler.
@@ -219,7 +231,8 @@ impl Router {
                 let route = Arc::new(Route { method, handler, meter: Arc::default() });
                 for &format in service.formats {
                     let beginning = RequestHead::beginning(method.path(), format);
-                    table.beginnings.insert(beginning, Known { route: route.clone(), format });
+                    table.beginnings.insert(beginning.clone(), table.known.len());
+                    table.known.push(Known { route: route.clone(), format, beginning });
                 }
                 table.routes.insert(method.path(), route);
             }
@@ -246,23 +259,38 @@ impl Router {
     }
 
     /// Reads a request's head and finds its route: by how it begins, or else by the method's name.
-    pub(crate) fn read<'a>(
+    /// `last` is where the one before was found: a peer often calls the same method again.
+    pub(crate) fn read<'head>(
         &self,
-        head: &'a [u8],
-    ) -> Result<(RequestHead<'a>, Option<&Route>), HeadError> {
-        let (beginning, rest) = RequestHead::split_beginning(head);
-        let Some(known) = self.0.beginnings.get(beginning) else {
+        head: &'head [u8],
+        last: &mut usize,
+    ) -> Result<Read<'head, '_>, HeadError> {
+        let Some((known, rest)) = self.known(head, last) else {
             let head = RequestHead::decode(head)?;
             let route = self.find(head.method);
-            return Ok((head, route));
+            return Ok(Read { head, route, format: None });
         };
         let path = known.route.method.path();
         let mut head = RequestHead { format: known.format, ..RequestHead::new(path) };
         head.merge(rest)?;
-        // The rest may name another method, which then counts.
-        let same = head.method == path;
-        let route = if same { Some(&*known.route) } else { self.find(head.method) };
-        Ok((head, route))
+        // The rest may name another method or format, which then counts.
+        let route =
+            if ptr::eq(head.method, path) { Some(&*known.route) } else { self.find(head.method) };
+        let format = ptr::eq(head.format, known.format).then_some(known.format);
+        Ok(Read { head, route, format })
+    }
+
+    /// What a head begins with that is known, and what follows in it.
+    fn known<'head>(&self, head: &'head [u8], last: &mut usize) -> Option<(&Known, &'head [u8])> {
+        let known = &self.0.known;
+        if let Some(again) = known.get(*last)
+            && let Some(rest) = head.strip_prefix(again.beginning.as_slice())
+        {
+            return Some((again, rest));
+        }
+        let (beginning, rest) = RequestHead::split_beginning(head);
+        *last = *self.0.beginnings.get(beginning)?;
+        Some((known.get(*last)?, rest))
     }
 
     /// Handles one request.
