@@ -295,6 +295,7 @@ impl ReceivedFrames {
     /// # Errors
     /// If its checksum is wrong.
     #[expect(clippy::should_implement_trait, reason = "it may fail, and ends with that")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<ReceivedFrame>, FrameError> {
         // Only whole frames are in there, see [`FrameCodec::whole_bytes`].
         let Some(bytes) = self.0.first_chunk::<HEADER_LEN>() else { return Ok(None) };
@@ -433,6 +434,7 @@ impl Decoder for FrameCodec {
 }
 
 /// Checks a payload's checksum and takes it off.
+#[cold]
 fn verify(header: &[u8; HEADER_LEN], payload: &mut Bytes) -> Result<(), FrameError> {
     // `Header::check` saw to it that there is room for a checksum.
     let mut sum = payload.split_off(payload.len().saturating_sub(CHECKSUM_LEN));

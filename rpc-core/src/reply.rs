@@ -143,7 +143,7 @@ const SMALL_BYTES: usize = 1024;
 const PIECE_BYTES: usize = 8 * SMALL_BYTES;
 
 thread_local! {
-    static PIECE: Cell<BytesMut> = Cell::new(BytesMut::new());
+    static PIECE: Cell<Option<BytesMut>> = const { Cell::new(None) };
 }
 
 /// What `encode` writes. A small message takes no memory of its own: what is left of its piece is for
@@ -151,17 +151,19 @@ thread_local! {
 fn encoded(
     encode: impl FnOnce(&mut BytesMut) -> Result<(), FormatError>,
 ) -> Result<Bytes, FormatError> {
-    // Taken, not borrowed: a value may well encode another one while it is being encoded.
-    let mut out = PIECE.take();
-    if out.capacity() < SMALL_BYTES {
-        out.reserve(PIECE_BYTES);
-    }
-    encode(&mut out)?;
-    let message = out.split().freeze();
-    if message.len() <= SMALL_BYTES {
-        PIECE.set(out);
-    }
-    Ok(message)
+    PIECE.with(|piece| {
+        // Taken, not borrowed: a value may well encode another one while it is being encoded.
+        let mut out = piece.take().unwrap_or_default();
+        if out.capacity() < SMALL_BYTES {
+            out.reserve(PIECE_BYTES);
+        }
+        encode(&mut out)?;
+        let message = out.split().freeze();
+        if message.len() <= SMALL_BYTES {
+            piece.set(Some(out));
+        }
+        Ok(message)
+    })
 }
 
 fn decode_value<F, T>(response: Response, format: &str, limits: &DecodeLimits) -> Result<T, Status>

@@ -170,20 +170,25 @@ impl<'a> Fields<'a> {
     }
 
     fn long_varint(&mut self, field: u32) -> Result<u64, HeadError> {
+        /// A number has 64 bits, seven in each byte.
+        const MAX_LEN: usize = 10;
         let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first().ok_or(HeadError::Truncated)?;
-            self.0 = rest;
+        for (at, &byte) in self.0.iter().take(MAX_LEN).enumerate() {
             let bits = u64::from(byte & 0x7F);
-            if shift == 63 && bits > 1 {
+            if at == MAX_LEN - 1 && bits > 1 {
                 return Err(HeadError::BadNumber { field });
             }
-            value |= bits << shift;
+            value |= bits << (7 * at);
             if byte & 0x80 == 0 {
+                self.0 = &self.0[at + 1..];
                 return Ok(value);
             }
         }
-        Err(HeadError::BadNumber { field })
+        Err(if self.0.len() < MAX_LEN {
+            HeadError::Truncated
+        } else {
+            HeadError::BadNumber { field }
+        })
     }
 
     #[inline]

@@ -49,10 +49,17 @@ impl Inbound {
     }
 
     /// The next whole frame of what was read.
+    #[inline]
     pub(super) fn next_frame(&mut self) -> Result<Option<ReceivedFrame>, Fault> {
-        if let Some(frame) = self.frames.next()? {
-            return Ok(Some(frame));
+        match self.frames.next()? {
+            Some(frame) => Ok(Some(frame)),
+            None => self.cut(),
         }
+    }
+
+    /// Cuts off what has become whole, and the first frame of that.
+    #[inline(never)]
+    fn cut(&mut self) -> Result<Option<ReceivedFrame>, Fault> {
         if !self.preface_seen && !self.take_preface()? {
             return Ok(None);
         }
