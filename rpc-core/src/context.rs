@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -43,7 +43,12 @@ pub(crate) struct Call {
     pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) reply: OnceLock<Mutex<Metadata>>,
     pub(crate) cancel: Cancel,
+    /// What became of the calls that the handler made.
+    pub(crate) flags: AtomicU8,
 }
+
+const DEGRADED: u8 = 1;
+const SILENCED: u8 = 2;
 
 /// A W3C trace context, as it came.
 #[derive(Debug, Default)]
@@ -78,6 +83,11 @@ impl Peer {
     /// The name it gave itself, for quotas and logs: nobody has checked it. Empty if it gave none.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What quotas know it by.
+    pub(crate) fn caller(&self) -> &str {
+        if self.0.name.is_empty() { &self.0.address } else { &self.0.name }
     }
 
     /// Where its connection comes from.
@@ -133,6 +143,7 @@ impl Context {
         if let Some(call) = self.0.as_mut().and_then(Arc::get_mut) {
             call.reply.take();
             *call.cancel.cancelled.get_mut() = false;
+            *call.flags.get_mut() = 0;
             facts(call);
             return;
         }
@@ -219,6 +230,39 @@ impl Context {
             Some(call) => call.cancel.wait().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// A fallback gave an answer that the handler's own may rest on.
+    pub(crate) fn set_degraded(&self) {
+        self.flag(DEGRADED);
+    }
+
+    /// There is nothing left to pay retries from, so that callers should not try again either.
+    pub(crate) fn silence_retries(&self) {
+        self.flag(SILENCED);
+    }
+
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.has_flag(DEGRADED)
+    }
+
+    pub(crate) fn is_silenced(&self) -> bool {
+        self.has_flag(SILENCED)
+    }
+
+    fn flag(&self, flag: u8) {
+        if let Some(call) = &self.0 {
+            call.flags.fetch_or(flag, Ordering::Relaxed);
+        }
+    }
+
+    fn has_flag(&self, flag: u8) -> bool {
+        self.0.as_ref().is_some_and(|call| call.flags.load(Ordering::Relaxed) & flag != 0)
+    }
+
+    /// Who calls, as far as is known: its name, else its address.
+    pub(crate) fn caller(&self) -> &str {
+        self.0.as_ref().map_or("", |call| call.peer.caller())
     }
 
     pub(crate) fn call(&self) -> Option<&Call> {

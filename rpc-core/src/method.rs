@@ -3,10 +3,8 @@
 use std::mem;
 use std::time::Duration;
 
-use crate::governance::outcome::{Classify, Outcome};
+use crate::governance::outcome::Classify;
 use crate::governance::rules::{Rules, Setting};
-use crate::request::Response;
-use crate::status::Status;
 
 /// A method of a service: its names and what its attribute says.
 ///
@@ -109,44 +107,11 @@ impl Method {
     pub const fn classify(&self) -> Option<Classify> {
         self.classify
     }
-
-    /// What this end of a call of it is.
-    pub fn outcome(&self, result: &Result<Response, Status>) -> Outcome {
-        match result {
-            Ok(_) => Outcome::of(result),
-            Err(status) => self.outcome_of_status(status),
-        }
-    }
-
-    /// What this status of a call of it is.
-    pub fn outcome_of_status(&self, status: &Status) -> Outcome {
-        Outcome::classified(status, self.classify)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Code, Executed, Origin};
-
-    fn missing_is_fine(status: &Status) -> Option<Outcome> {
-        (status.code() == Code::Unavailable).then_some(Outcome::Success)
-    }
-
-    #[test]
-    fn a_method_can_see_what_came_back_differently() {
-        let plain = Method::new("shop.Inventory", "price", "shop.Inventory/price");
-        let lenient = plain.clone().with_classify(missing_is_fine);
-        let of = |origin| Status::unavailable("x").from(origin, Executed::Maybe);
-        for (origin, by_table) in
-            [(Origin::Handler, Outcome::ServerFault), (Origin::Server, Outcome::Overload)]
-        {
-            assert_eq!(plain.outcome_of_status(&of(origin)), by_table);
-            assert_eq!(lenient.outcome_of_status(&of(origin)), Outcome::Success);
-            assert_eq!(lenient.outcome(&Err(of(origin))), Outcome::Success);
-        }
-        assert_eq!(lenient.outcome(&Ok(Response::default())), Outcome::Success);
-    }
 
     #[test]
     fn a_timeout_that_is_off_is_none() {

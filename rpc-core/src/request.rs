@@ -12,6 +12,7 @@ use rpc_codec::{Compression, Load, Metadata, Priority};
 use tokio::time::Instant;
 
 use crate::context::Trace;
+use crate::control::ClientMethod;
 use crate::report::CallReport;
 use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Origin, Status};
@@ -36,6 +37,8 @@ pub struct Request {
     pub(crate) decode: DecodeLimits,
     pub(crate) report: Option<CallReport>,
     pub(crate) destination: Option<Arc<dyn Destination>>,
+    /// What governs it, carried through a user's layers.
+    pub(crate) governed: Option<Arc<ClientMethod>>,
 }
 
 impl Request {
@@ -61,6 +64,7 @@ impl Request {
             decode: DecodeLimits::default(),
             report: None,
             destination: None,
+            governed: None,
         }
     }
 

@@ -216,6 +216,11 @@ impl Status {
         self
     }
 
+    /// The refusal of a server's own limit: nothing has run.
+    pub(crate) fn said_by_server(self) -> Self {
+        self.from(Origin::Server, Executed::No)
+    }
+
     /// What leaves this process when a handler returns `self`.
     ///
     /// Each hop speaks for itself: a status that the handler got from downstream is now the

@@ -11,15 +11,27 @@ use super::channel::Config;
 use super::stub::Client;
 use crate::address::Address;
 use crate::connection::{Limits, check_name};
+use crate::control::{BUILDER, Governance, rules_of_builder};
+use crate::governance::rules::{RuleSet, Strength};
 use crate::service::{CallLayer, Layers};
 use crate::status::Status;
 use crate::transport::{Connect, Network, Sockets};
 
 /// Builds a [`Channel`].
 pub struct ChannelBuilder {
-    config: Config,
-    call_layers: Layers,
-    attempt_layers: Layers,
+    parts: Parts,
+    rules: String,
+    /// The governance is what somebody asked for, and not what goes with the connector.
+    is_governed: bool,
+}
+
+/// What a channel is made of.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) call_layers: Layers,
+    pub(super) attempt_layers: Layers,
+    pub(super) governance: Governance,
+    pub(super) rules: RuleSet,
 }
 
 /// Builds a generated client with a channel of its own; the same settings as [`ChannelBuilder`].
@@ -31,18 +43,24 @@ pub struct ClientBuilder<C> {
 impl ChannelBuilder {
     pub(super) fn new() -> Self {
         Self {
-            config: Config {
-                connector: Arc::new(Sockets),
-                limits: Limits::default(),
-                connections: 1,
-                connect_timeout: Duration::from_secs(3),
-                timeout: Duration::from_secs(10),
-                name: String::new(),
-                service: None,
-                format: None,
+            parts: Parts {
+                config: Config {
+                    connector: Arc::new(Sockets),
+                    limits: Limits::default(),
+                    connections: 1,
+                    connect_timeout: Duration::from_secs(3),
+                    timeout: Duration::from_secs(10),
+                    name: String::new(),
+                    service: None,
+                    format: None,
+                },
+                call_layers: Layers::default(),
+                attempt_layers: Layers::default(),
+                governance: Governance::global(),
+                rules: RuleSet::empty(Strength::Attribute, BUILDER),
             },
-            call_layers: Layers::default(),
-            attempt_layers: Layers::default(),
+            rules: String::new(),
+            is_governed: false,
         }
     }
 
@@ -50,14 +68,16 @@ impl ChannelBuilder {
     /// several as in `tcp://a:1,b:1`. Nothing is dialled before the first call.
     ///
     /// # Errors
-    /// *Invalid argument* for a bad address or a name that is too long.
+    /// *Invalid argument* for a bad address, a name that is too long or rules that are wrong.
     ///
     /// # Cancel safety
     /// It is ready at once.
     pub async fn connect(self, address: &str) -> Result<Channel, Status> {
-        check_name("client", &self.config.name)?;
+        let Self { mut parts, rules, .. } = self;
+        check_name("client", &parts.config.name)?;
+        parts.rules = rules_of_builder(&rules)?;
         let addresses = Address::parse_list(address)?;
-        Ok(Channel::new(self.config, addresses, self.call_layers, self.attempt_layers))
+        Ok(Channel::new(parts, addresses, address))
     }
 }
 
@@ -67,42 +87,42 @@ macro_rules! settings {
         /// Connections to each node; calls take the least busy one. Default 1.
         #[must_use]
         pub fn connections(mut self, per_node: usize) -> Self {
-            self.parts().config.connections = per_node.max(1);
+            self.parts().parts.config.connections = per_node.max(1);
             self
         }
 
         /// Longest time to make a connection. Default 3 s.
         #[must_use]
         pub fn connect_timeout(mut self, limit: Duration) -> Self {
-            self.parts().config.connect_timeout = limit;
+            self.parts().parts.config.connect_timeout = limit;
             self
         }
 
         /// How long a call may take where neither the caller nor the method says. Default 10 s.
         #[must_use]
         pub fn timeout(mut self, limit: Duration) -> Self {
-            self.parts().config.timeout = limit;
+            self.parts().parts.config.timeout = limit;
             self
         }
 
         /// The format of all calls, `json` for one. Default the first that the service lists.
         #[must_use]
         pub fn format(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-            self.parts().config.format = Some(name.into());
+            self.parts().parts.config.format = Some(name.into());
             self
         }
 
         /// The name servers are told, for quotas and logs.
         #[must_use]
         pub fn name(mut self, name: impl Into<String>) -> Self {
-            self.parts().config.name = name.into();
+            self.parts().parts.config.name = name.into();
             self
         }
 
         /// The bounds of each connection.
         #[must_use]
         pub fn limits(mut self, limits: Limits) -> Self {
-            self.parts().config.limits = limits;
+            self.parts().parts.config.limits = limits;
             self
         }
 
@@ -115,7 +135,42 @@ macro_rules! settings {
         /// Dials by means of one's own.
         #[must_use]
         pub fn connector(mut self, connector: impl Connect) -> Self {
-            self.parts().config.connector = Arc::new(connector);
+            let builder = self.parts();
+            builder.parts.config.connector = Arc::new(connector);
+            if !builder.is_governed {
+                // Its addresses mean something else than those of the rest of the process.
+                builder.parts.governance = Governance::new();
+            }
+            self
+        }
+
+        /// Shares limits, breakers, budgets and rules with whoever uses this governance too, and
+        /// calls the same address. Default that of the process; one of its own on a network or
+        /// with a connector of one's own.
+        #[must_use]
+        pub fn governance(mut self, governance: &Governance) -> Self {
+            let builder = self.parts();
+            builder.parts.governance = governance.clone();
+            builder.is_governed = true;
+            self
+        }
+
+        /// Rules in the words of a rules file (TOML), which count no more than a method's
+        /// attribute: a file, a registry or the console may say otherwise.
+        ///
+        /// ```
+        /// # use rpc_core::Channel;
+        /// let builder = Channel::builder().rules(
+        ///     r#"
+        ///     [client."shop.Inventory"]
+        ///     concurrency = 64
+        ///     breaker     = { failure_rate = "50%" }
+        ///     "#,
+        /// );
+        /// ```
+        #[must_use]
+        pub fn rules(mut self, toml: &str) -> Self {
+            toml.clone_into(&mut self.parts().rules);
             self
         }
 
@@ -123,14 +178,14 @@ macro_rules! settings {
         /// attempted. The first one added is the outermost.
         #[must_use]
         pub fn layer(mut self, layer: impl CallLayer) -> Self {
-            self.parts().call_layers.push(layer);
+            self.parts().parts.call_layers.push(layer);
             self
         }
 
         /// Puts a tower layer around each attempt of a call, when its node is chosen.
         #[must_use]
         pub fn attempt_layer(mut self, layer: impl CallLayer) -> Self {
-            self.parts().attempt_layers.push(layer);
+            self.parts().parts.attempt_layers.push(layer);
             self
         }
     };
@@ -156,7 +211,7 @@ impl<C: Client> ClientBuilder<C> {
     #[doc(hidden)]
     pub fn new() -> Self {
         let mut channel = ChannelBuilder::new();
-        channel.config.service = Some(C::SERVICE);
+        channel.parts.config.service = Some(C::SERVICE);
         Self { channel, client: PhantomData }
     }
 

@@ -1,7 +1,7 @@
 //! The call itself, as a list of steps: settle what it inherits and when it ends, then attempt it,
 //! once or, where nothing has run, on another node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
@@ -9,9 +9,11 @@ use rpc_codec::ResponseHead;
 use tokio::time::Instant;
 
 use super::channel::Core;
+use super::governed::governed;
 use super::node::Node;
 use crate::connection::{Answer, Limits};
 use crate::context::{BAGGAGE, Context};
+use crate::control::ClientMethod;
 use crate::governance::outcome::Outcome;
 use crate::report::Facts;
 use crate::request::{AppErrorHead, Destination, Request, Response};
@@ -22,56 +24,68 @@ use crate::status::{Code, Executed, Origin, Status};
 /// a small set, and never more than this.
 const MAX_ATTEMPTS: usize = 8;
 
-/// Makes one call: every step either refuses, saying who and why, or leaves something that settles
-/// itself when the call ends or is dropped.
+/// Makes one call, by the rules of its method.
 ///
 /// What happens seldom is boxed, here and below: a call in flight should not carry room for it.
 pub(super) async fn call(
     core: &Core,
+    method: &ClientMethod,
     request: &mut Request,
     now: Instant,
 ) -> Result<Response, Status> {
     let report = request.report.take();
-    let mut facts = report.as_ref().map(|_| Box::<Facts>::default());
+    let facts = report.as_ref().map(|_| Box::<Mutex<Facts>>::default());
 
-    let result = match settle(core, request, now) {
-        Ok((index, node)) => {
-            let first = attempt(core, node, request, now, facts.as_deref_mut()).await;
-            match first {
-                Err(status) if is_free_to_resend(&status) => {
-                    Box::pin(elsewhere(core, request, index, status, facts.as_deref_mut())).await
-                }
-                result => result,
-            }
-        }
-        Err(over) => Err(over),
+    let result = match method.governed() {
+        None => ungoverned(core, method, request, now, facts.as_deref()).await,
+        Some(steps) => governed(core, method, &steps, request, now, facts.as_deref()).await,
     };
 
-    if let (Some(report), Some(mut facts)) = (report, facts) {
+    if let (Some(report), Some(facts)) = (&report, facts) {
+        let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
         facts.elapsed = now.elapsed();
-        report.set(*facts);
+        report.set(facts);
     }
+    request.report = report;
     result
+}
+
+/// A call without rules: it only has a time, and may go elsewhere where nothing has run.
+async fn ungoverned(
+    core: &Core,
+    method: &ClientMethod,
+    request: &mut Request,
+    now: Instant,
+    facts: Option<&Mutex<Facts>>,
+) -> Result<Response, Status> {
+    let (index, node) = settle(core, method, request, now)?;
+    match attempt(core, node, request, now, facts).await {
+        Err(status) if is_free_to_resend(&status) => {
+            Box::pin(elsewhere(core, request, index, status, facts)).await
+        }
+        result => result,
+    }
 }
 
 /// What is settled before anything is sent: what the call inherits, when it ends, where it goes first.
 fn settle<'a>(
     core: &'a Core,
+    method: &ClientMethod,
     request: &mut Request,
     now: Instant,
 ) -> Result<(usize, &'a Arc<Node>), Status> {
     let context = Context::current();
     inherit(request, &context);
-    request.deadline = Some(deadline(request, core, &context, now)?);
+    request.deadline = Some(deadline(core, method, request, &context, now)?);
     core.pick(&[]).ok_or_else(nowhere)
 }
 
-fn nowhere() -> Status {
+pub(super) fn nowhere() -> Status {
     Status::unavailable("no node is left to try").from(Origin::Client, Executed::No)
 }
 
 /// What a call made from inside a handler takes over from the call it serves.
-fn inherit(request: &mut Request, context: &Context) {
+pub(super) fn inherit(request: &mut Request, context: &Context) {
     let Some(call) = context.call() else { return };
     request.priority.get_or_insert(call.priority);
     request.retried_upstream = context.is_retry();
@@ -87,14 +101,16 @@ fn inherit(request: &mut Request, context: &Context) {
 }
 
 /// The call's own time, but never later than that of the call it serves.
-fn deadline(
-    request: &Request,
+pub(super) fn deadline(
     core: &Core,
+    method: &ClientMethod,
+    request: &Request,
     context: &Context,
     now: Instant,
 ) -> Result<Instant, Status> {
     let over = |what| Err(Status::local(Code::DeadlineExceeded, what));
-    let own = request.timeout.unwrap_or(core.config.timeout).min(core.config.limits.max_deadline);
+    let own = method.timeout(request.timeout, core.config.timeout);
+    let own = own.min(core.config.limits.max_deadline);
     if own.is_zero() {
         return over("a timeout of zero leaves no time for the call");
     }
@@ -113,7 +129,7 @@ async fn elsewhere(
     request: &Request,
     first: usize,
     mut failed: Status,
-    mut facts: Option<&mut Facts>,
+    facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
     let mut tried = vec![first];
     for _ in 1..MAX_ATTEMPTS.min(core.node_count() * 2) {
@@ -122,7 +138,7 @@ async fn elsewhere(
             tried.clear();
         }
         let (index, node) = core.pick(&tried).ok_or_else(nowhere)?;
-        match attempt(core, node, request, Instant::now(), facts.as_deref_mut()).await {
+        match attempt(core, node, request, Instant::now(), facts).await {
             Err(status) if is_free_to_resend(&status) => failed = status,
             result => return result,
         }
@@ -135,12 +151,13 @@ fn is_free_to_resend(status: &Status) -> bool {
     Outcome::of_status(status).is_free_to_resend(status)
 }
 
-async fn attempt(
+/// Sends a request to a node, through the user's layers around attempts.
+pub(super) async fn attempt(
     core: &Core,
     node: &Arc<Node>,
     request: &Request,
     now: Instant,
-    facts: Option<&mut Facts>,
+    facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
     let result = match &core.attempt {
         None => send(node, request, now).await,
@@ -151,6 +168,7 @@ async fn attempt(
         }
     };
     if let Some(facts) = facts {
+        let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
         facts.attempt(node.address(), &result);
     }
     result
@@ -276,6 +294,12 @@ impl tower_service::Service<Request> for Call {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let core = self.0.clone();
-        Box::pin(async move { call(&core, &mut request, Instant::now()).await })
+        Box::pin(async move {
+            let Some(method) = request.governed.take() else {
+                let own = "a call layer made a request of its own; pass on the one it got";
+                return Err(Status::local(Code::Internal, own));
+            };
+            call(&core, &method, &mut request, Instant::now()).await
+        })
     }
 }

@@ -1,24 +1,29 @@
 //! The way to the nodes of a service: which there are, and what stands around a call to them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use rpc_codec::Hello;
 use tokio::time::Instant;
 
-use super::builder::ChannelBuilder;
+use super::builder::{ChannelBuilder, Parts};
 use super::call;
 use super::node::Node;
 use crate::address::Address;
 use crate::connection::Limits;
-use crate::governance::outcome::Outcome;
+use crate::context::Context;
+use crate::control::{About, ClientMethod, ClientSteps, Governance};
+use crate::governance::Moment;
+use crate::governance::outcome::{Degradation, Outcome};
+use crate::governance::rules::{RuleKey, RuleSet};
 use crate::observe::{Counters, Ledger, MethodStats};
 use crate::request::{Request, Response};
-use crate::service::{BoxFuture, BoxService, Layers};
+use crate::service::{BoxFuture, BoxService};
 use crate::status::Status;
 use crate::transport::Connect;
 
@@ -34,7 +39,32 @@ struct Inner {
     /// The call inside the user's layers, if there are any.
     layered: Option<BoxService>,
     ledger: Ledger,
+    governance: Governance,
+    /// What was connected to, as it was written: calls to it share limits, breakers and budgets.
+    target: Arc<str>,
+    /// What the builder says of rules.
+    rules: Arc<RuleSet>,
+    /// Methods that are called by their paths alone.
+    by_path: Mutex<HashMap<Cow<'static, str>, Arc<Bound>>>,
 }
+
+/// What a channel keeps of a method.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) counters: Arc<Counters>,
+    pub(super) method: Arc<ClientMethod>,
+}
+
+impl Bound {
+    /// A fallback was asked.
+    pub(super) fn degrade(&self, degradation: Degradation) {
+        self.counters.degrade(degradation);
+        self.method.count_degraded(degradation);
+    }
+}
+
+/// Paths that are kept; calls of further ones look theirs up each time.
+const MAX_PATHS: usize = 1024;
 
 /// What lies inside the layers around a call.
 pub(super) struct Core {
@@ -83,12 +113,8 @@ impl Channel {
         ChannelBuilder::new()
     }
 
-    pub(super) fn new(
-        config: Config,
-        addresses: Vec<Address>,
-        call_layers: Layers,
-        attempt_layers: Layers,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, addresses: Vec<Address>, target: &str) -> Self {
+        let Parts { config, call_layers, attempt_layers, governance, rules } = parts;
         let config = Arc::new(config);
         let nodes = addresses.into_iter().map(|address| Node::new(address, config.clone()));
         let core = Arc::new(Core {
@@ -99,7 +125,15 @@ impl Channel {
             attempt: attempt_layers.around(|| BoxService::new(call::Attempt)),
         });
         let layered = call_layers.around(|| BoxService::new(call::Call(core.clone())));
-        Self(Arc::new(Inner { core, layered, ledger: Ledger::default() }))
+        Self(Arc::new(Inner {
+            core,
+            layered,
+            ledger: Ledger::default(),
+            governance,
+            target: target.into(),
+            rules: Arc::new(rules),
+            by_path: Mutex::default(),
+        }))
     }
 
     /// Makes one call.
@@ -110,23 +144,31 @@ impl Channel {
     /// # Cancel safety
     /// Dropping it cancels the call, on the server too.
     pub async fn call(&self, mut request: Request) -> Result<Response, Status> {
-        let counters = self.0.ledger.of(request.method.clone());
-        self.call_counted(&mut request, &counters).await
+        let bound = self.bound_by_path(request.method.clone());
+        self.call_bound(&mut request, &bound).await
     }
 
-    /// Makes one call of the method that is counted by `counters`.
-    pub(super) async fn call_counted(
+    /// Makes one call of a method, counts it however it ends, and answers it otherwise if it failed
+    /// and an earlier good answer may be given instead.
+    pub(super) async fn call_bound(
         &self,
         request: &mut Request,
-        counters: &Counters,
+        bound: &Bound,
     ) -> Result<Response, Status> {
-        let begun = Begun { counters, at: Instant::now(), ended: false };
+        let begun = Begun { bound, at: Instant::now(), ended: false };
         let result = match &self.0.layered {
-            None => call::call(&self.0.core, request, begun.at).await,
-            Some(layered) => layered.handle(request.clone()).await,
+            None => call::call(&self.0.core, &bound.method, request, begun.at).await,
+            Some(layered) => {
+                let mut request = request.clone();
+                request.governed = Some(bound.method.clone());
+                layered.handle(request).await
+            }
         };
-        begun.end(&result);
-        result
+        let outcome = begun.end(&result);
+        match bound.method.keeps_answers() {
+            None => result,
+            Some(steps) => last_good(bound, &steps, request, outcome, result),
+        }
     }
 
     /// What became of the calls of each method so far, by path.
@@ -134,9 +176,23 @@ impl Channel {
         self.0.ledger.snapshot()
     }
 
-    /// The counters of a method, to be kept.
-    pub(super) fn counters(&self, method: &'static str) -> Arc<Counters> {
-        self.0.ledger.of(Cow::Borrowed(method))
+    /// What this channel keeps of a method.
+    pub(super) fn bind(&self, about: About) -> Arc<Bound> {
+        let Inner { ledger, governance, target, rules, .. } = &*self.0;
+        let counters = ledger.of(about.path.clone());
+        Arc::new(Bound { counters, method: governance.client(target, about, rules) })
+    }
+
+    fn bound_by_path(&self, path: Cow<'static, str>) -> Arc<Bound> {
+        let mut known = self.0.by_path.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bound) = known.get(&path) {
+            return bound.clone();
+        }
+        let bound = self.bind(About::path(path.clone()));
+        if known.len() < MAX_PATHS {
+            known.insert(path, bound.clone());
+        }
+        bound
     }
 
     /// Waits until a node has said hello.
@@ -172,26 +228,63 @@ impl Channel {
     }
 }
 
+/// Keeps a good answer, or gives the one that was kept in place of a failure. What the call was
+/// counted as does not change by that.
+fn last_good(
+    bound: &Bound,
+    steps: &ClientSteps,
+    request: &Request,
+    outcome: Outcome,
+    result: Result<Response, Status>,
+) -> Result<Response, Status> {
+    let Some(step) = &steps.last_good else { return result };
+    let now = Moment::at(Instant::now());
+    match result {
+        Ok(response) => {
+            step.keep(request, outcome, &response, now);
+            Ok(response)
+        }
+        Err(failed) if !outcome.asks_fallback() => Err(failed),
+        Err(failed) => {
+            let Some(answer) = step.instead(request, now) else {
+                bound.degrade(Degradation::Failed);
+                return Err(failed);
+            };
+            if bound.method.refused(steps, RuleKey::Fallback, failed.clone(), now).is_ok() {
+                return Err(failed); // dark: this is what it would have been asked for
+            }
+            bound.degrade(Degradation::Answered);
+            Context::current().set_degraded();
+            if let Some(report) = &request.report {
+                report.degrade();
+            }
+            Ok(answer)
+        }
+    }
+}
+
 /// A call that has begun; dropped before its end it counts as cancelled.
 struct Begun<'a> {
-    counters: &'a Counters,
+    bound: &'a Bound,
     at: Instant,
     ended: bool,
 }
 
 impl Begun<'_> {
-    fn end(mut self, result: &Result<Response, Status>) {
+    fn end(mut self, result: &Result<Response, Status>) -> Outcome {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
         let took = arrived.unwrap_or_else(Instant::now).saturating_duration_since(self.at);
-        self.counters.record(Outcome::of(result), took, 1);
+        let outcome = self.bound.method.about.outcome(result);
+        self.bound.counters.record(outcome, took, 1);
         self.ended = true;
+        outcome
     }
 }
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.counters.record(Outcome::Cancelled, self.at.elapsed(), 1);
+            self.bound.counters.record(Outcome::Cancelled, self.at.elapsed(), 1);
         }
     }
 }
@@ -227,7 +320,7 @@ impl tower_service::Service<Request> for Channel {
     type Error = Status;
     type Future = BoxFuture<'static, Result<Response, Status>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 

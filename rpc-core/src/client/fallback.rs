@@ -14,10 +14,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use rpc_codec::format::Formats;
+use tokio::time::Instant;
 
 use super::Stub;
+use crate::context::Context;
+use crate::governance::Moment;
 use crate::governance::outcome::Degradation;
-use crate::governance::rules::{FallbackRule, Setting};
+use crate::governance::rules::{FallbackRule, RuleKey, Setting};
 use crate::reply::{Reply, decode_args};
 use crate::request::Request;
 use crate::service::BoxFuture;
@@ -279,23 +282,30 @@ impl Stub {
         is_someone_standing_by: bool,
         is_meant_by: fn(&FallbackRule) -> bool,
     ) -> bool {
-        let is_there = match self.fallback_rule(method) {
+        let method = &self.bound(method).method;
+        let steps = method.steps();
+        let is_there = match &steps.fallback {
             Some(Setting::Off) => false,
             Some(Setting::On(rule)) => is_someone_standing_by || is_meant_by(rule),
             None => is_someone_standing_by,
         };
-        is_there && self.method(method).outcome_of_status(why).asks_fallback()
-    }
-
-    /// What is in force for the fallback of a method.
-    fn fallback_rule(&self, method: usize) -> Option<&Setting<FallbackRule>> {
-        self.method(method).rules().fallback.as_ref()
+        if !is_there || !method.about.outcome_of_status(why).asks_fallback() {
+            return false;
+        }
+        // Where it is dark that is only counted.
+        let now = Moment::at(Instant::now());
+        !steps.dark.contains(RuleKey::Fallback)
+            || method.refused(&steps, RuleKey::Fallback, why.clone(), now).is_err()
     }
 
     /// A fallback was asked. The call itself is counted as it ended.
-    fn degraded(&self, _method: usize, how: Degradation) {
-        if let (Degradation::Answered, Some(report)) = (how, &self.options().report) {
-            report.degrade();
+    fn degraded(&self, method: usize, degradation: Degradation) {
+        self.bound(method).degrade(degradation);
+        if degradation == Degradation::Answered {
+            Context::current().set_degraded();
+            if let Some(report) = &self.options().report {
+                report.degrade();
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Calling: from a generated client's method to an answer.
 
+mod attempts;
 mod builder;
 mod call;
 mod channel;
 mod fallback;
+mod governed;
 mod node;
 mod options;
 mod stub;

@@ -11,10 +11,11 @@ use rpc_codec::format::{DecodeLimits, FormatError, Formats};
 use rpc_codec::{Compression, Priority};
 
 use super::Channel;
+use super::channel::Bound;
 use super::options::CallOptions;
+use crate::control::About;
 use crate::governance::outcome::Outcome;
 use crate::method::Method;
-use crate::observe::Counters;
 use crate::reply::{Reply, encode_args};
 use crate::report::CallReport;
 use crate::request::{Request, Response};
@@ -25,15 +26,15 @@ use crate::status::{Code, Status};
 #[derive(Clone, Debug)]
 pub struct Stub {
     channel: Channel,
-    methods: Arc<[Bound]>,
+    methods: Arc<[BoundMethod]>,
     options: CallOptions,
 }
 
-/// A method, and what is kept of it for a channel: looked up once.
+/// A method, and what its channel keeps of it: looked up once.
 #[derive(Debug)]
-struct Bound {
+struct BoundMethod {
     method: &'static Method,
-    counters: Arc<Counters>,
+    bound: Arc<Bound>,
 }
 
 /// A generated client.
@@ -56,8 +57,10 @@ impl Stub {
     /// Calls `methods` over `channel`.
     pub fn new(channel: Channel, methods: &'static [Method]) -> Self {
         let format = channel.format();
-        let bind =
-            |method: &'static Method| Bound { method, counters: channel.counters(method.path()) };
+        let bind = |method: &'static Method| {
+            let bound = channel.bind(About::method(method));
+            BoundMethod { method, bound }
+        };
         let methods = methods.iter().map(bind).collect();
         Self { channel, methods, options: CallOptions { format, ..CallOptions::default() } }
     }
@@ -109,9 +112,9 @@ impl Stub {
         self
     }
 
-    /// The method of this `index`.
-    pub(super) fn method(&self, index: usize) -> &'static Method {
-        self.methods[index].method
+    /// What its channel keeps of the method of this `index`.
+    pub(super) fn bound(&self, index: usize) -> &Bound {
+        &self.methods[index].bound
     }
 
     /// What its owner says about every call.
@@ -125,11 +128,11 @@ impl Stub {
         index: usize,
         prepared: &mut Result<Request, Status>,
     ) -> Result<Response, Status> {
-        let counters = &self.methods[index].counters;
+        let bound = &self.methods[index].bound;
         match prepared {
-            Ok(request) => self.channel.call_counted(request, counters).await,
+            Ok(request) => self.channel.call_bound(request, bound).await,
             Err(status) => {
-                counters.record(Outcome::of_status(status), Duration::ZERO, 1);
+                bound.counters.record(Outcome::of_status(status), Duration::ZERO, 1);
                 Err(status.clone())
             }
         }
@@ -151,7 +154,7 @@ impl Stub {
             })?,
         };
         let mut request = Request::new(method.path(), format, encode_args::<F, A>(args, format)?);
-        request.timeout = options.timeout.or(method.default_timeout());
+        request.timeout = options.timeout;
         request.compression = options.compression;
         request.priority = options.priority;
         request.oneway = method.is_oneway();

@@ -15,6 +15,7 @@ use super::answering::{Running, Served, Unanswered};
 use super::places::Place;
 use crate::context::{Call, Context, Peer};
 use crate::governance::outcome::Outcome;
+use crate::governance::retry;
 use crate::observe::Meter;
 use crate::request::Response;
 use crate::service::Handling;
@@ -62,8 +63,20 @@ impl Run {
             self.handler.poll(cx)
         }));
         match polled {
-            Ok(polled) => polled.map(|result| result.map_err(Status::said_by_layer)),
+            Ok(polled) => polled.map(|result| self.marked(result.map_err(Status::said_by_layer))),
             Err(_) => Poll::Ready(Err(panicked(&self.context))),
+        }
+    }
+
+    /// The same answer, which says what has become of the calls that the handler made.
+    fn marked(&self, result: Result<Response, Status>) -> Result<Response, Status> {
+        match result {
+            Ok(mut response) => {
+                response.degraded |= self.context.is_degraded();
+                Ok(response)
+            }
+            Err(status) if self.context.is_silenced() => Err(status.with_retry_after(retry::NEVER)),
+            Err(status) => Err(status),
         }
     }
 

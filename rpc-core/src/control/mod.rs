@@ -1,12 +1,28 @@
-//! Which rules are in force in this process, and where they came from: sources that are followed,
-//! what they said before, and what became of a set that was refused.
+//! Which rules are in force in this process, where they came from, and the machines behind them.
 //!
-//! `governance::rules` knows what rules mean; this room knows files, tasks and time.
+//! `governance` knows what rules mean and how machines decide; this room knows files, tasks, time,
+//! and which method of which target a machine belongs to. Clients and servers ask it; it knows neither.
 
+mod client;
+mod concurrency;
+mod explain;
 mod file;
+mod governance;
 mod history;
+mod last_good;
+mod refusals;
+mod server;
 mod source;
+mod steps;
 
 pub use file::FileSource;
+pub use governance::{Governance, Switch};
 pub use history::{History, NoSuchVersion, Version};
+pub use refusals::{RefusalCount, Refused};
 pub use source::{News, Source, Standing, Trouble, follow};
+
+pub(crate) use client::{About, ClientMethod, ClientSteps, HedgeStep};
+pub(crate) use concurrency::{OwnPlace, OwnWaiting, PlaceOf};
+pub(crate) use governance::{BUILDER, rules_of_builder};
+pub(crate) use server::{ServerMethod, ServerSteps};
+pub(crate) use steps::{Asking, Held, Turn};

@@ -12,7 +12,7 @@ mod moment;
 pub mod outcome;
 pub mod retry;
 pub mod rules;
-#[allow(dead_code)] // until the first machine stands on it
 mod sync;
 
 pub use moment::Moment;
+pub(crate) use moment::nanos;

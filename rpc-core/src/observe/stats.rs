@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
 
-use crate::governance::outcome::Outcome;
+use crate::governance::outcome::{Degradation, Outcome};
 
 /// Eight buckets for each power of two, so that a time is known to within an eighth of itself.
 const GROUPING_POWER: u8 = 3;
@@ -23,6 +23,7 @@ const OTHERS: &str = "(others)";
 /// The counters of one method, shared by everyone who calls or serves it.
 pub(crate) struct Counters {
     outcomes: [AtomicU64; Outcome::COUNT],
+    degraded: [AtomicU64; Degradation::COUNT],
     latency: AtomicHistogram,
 }
 
@@ -39,9 +40,15 @@ impl Counters {
         let _ = self.latency.add(nanos, calls);
     }
 
+    /// A fallback was asked for a call, whose own end is counted beside that.
+    pub(crate) fn degrade(&self, degradation: Degradation) {
+        self.degraded[degradation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn snapshot(&self, method: Cow<'static, str>) -> MethodStats {
         let outcomes = self.outcomes.each_ref().map(|count| count.load(Ordering::Relaxed));
-        MethodStats { method, outcomes, latency: self.latency.load() }
+        let degraded = self.degraded.each_ref().map(|count| count.load(Ordering::Relaxed));
+        MethodStats { method, outcomes, degraded, latency: self.latency.load() }
     }
 }
 
@@ -51,7 +58,11 @@ impl Default for Counters {
             Ok(config) => config,
             Err(_) => panic!("the powers are in range"),
         };
-        Self { outcomes: Default::default(), latency: AtomicHistogram::with_config(&CONFIG) }
+        Self {
+            outcomes: Default::default(),
+            degraded: Default::default(),
+            latency: AtomicHistogram::with_config(&CONFIG),
+        }
     }
 }
 
@@ -98,6 +109,7 @@ impl Ledger {
 pub struct MethodStats {
     method: Cow<'static, str>,
     outcomes: [u64; Outcome::COUNT],
+    degraded: [u64; Degradation::COUNT],
     latency: Histogram,
 }
 
@@ -115,6 +127,12 @@ impl MethodStats {
     /// Those that ended like this.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize]
+    }
+
+    /// Calls for which a fallback was asked, by what came of it. Each of them is also counted by how
+    /// it ended itself, so that a degraded answer hides no outage.
+    pub fn degraded(&self, degradation: Degradation) -> u64 {
+        self.degraded[degradation as usize]
     }
 
     /// How long calls took, however they ended, but for those that were refused: 0.5 for what half of

@@ -11,6 +11,7 @@ use super::handle::ServerHandle;
 use super::router::{Router, Serve, Service};
 use crate::address::Address;
 use crate::connection::{Limits, Places, check_name};
+use crate::control::{Governance, rules_of_builder};
 use crate::service::{BoxService, CallLayer, Layers};
 use crate::status::{Executed, Origin, Status};
 use crate::transport::{self, Listen};
@@ -25,6 +26,8 @@ pub struct ServerBuilder {
     drain_timeout: Duration,
     lame_duck: Duration,
     max_connection_age: Option<Duration>,
+    governance: Governance,
+    rules: String,
 }
 
 /// The bounds of a server as a whole, and those of each of its connections.
@@ -61,6 +64,8 @@ impl ServerBuilder {
             drain_timeout: Duration::from_secs(30),
             lame_duck: Duration::ZERO,
             max_connection_age: None,
+            governance: Governance::global(),
+            rules: String::new(),
         }
     }
 
@@ -117,6 +122,32 @@ impl ServerBuilder {
         self
     }
 
+    /// Follows the rules of this governance. Default that of the process.
+    #[must_use]
+    pub fn governance(mut self, governance: &Governance) -> Self {
+        self.governance = governance.clone();
+        self
+    }
+
+    /// Rules in the words of a rules file (TOML): limits that are enforced before anything is
+    /// decoded. A file, a registry or the console may say otherwise.
+    ///
+    /// ```
+    /// # use rpc_core::Server;
+    /// let builder = Server::builder().rules(
+    ///     r#"
+    ///     [server."shop.Inventory"]
+    ///     concurrency = "adaptive"
+    ///     limit       = { rate = "500/s", key = "caller" }
+    ///     "#,
+    /// );
+    /// ```
+    #[must_use]
+    pub fn rules(mut self, toml: &str) -> Self {
+        toml.clone_into(&mut self.rules);
+        self
+    }
+
     /// Listens on `address` (`127.0.0.1:7000`, `tcp://…`, `unix:///path`, `mem://name`) and serves
     /// it. With TCP port 0 the system chooses one; [`ServerHandle::address`] tells which.
     ///
@@ -151,7 +182,9 @@ impl ServerBuilder {
 
     fn serve(self, listener: Box<dyn Listen>) -> Result<ServerHandle, Status> {
         check_name("server", &self.name)?;
-        let router = Router::new(self.services)?;
+        let rules = Arc::new(rules_of_builder(&self.rules)?);
+        let router = Router::with_rules(self.services, &rules)?;
+        router.routes().for_each(|route| self.governance.serve(&route.governed));
         let layered = self.layers.around(|| BoxService::new(router.clone()));
         let limits = &self.limits.connection;
         let hello = Hello {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rpc_codec::{Hello, RequestHead};
 use tokio::time::Instant;
 
+use super::admission::{self, Admission};
 use super::router::{Arguments, Read, Route, Router};
 use crate::connection::{Accept, Accepted, Incoming, Place, Places, Run};
 use crate::context::Trace;
@@ -53,7 +54,7 @@ impl Accept for Dispatch {
         let meter = route.map_or(&self.unknown, |route| &route.meter);
         let format = format.map_or_else(|| self.format(head.format), Cow::Borrowed);
         let admitted = self.admit(head, route, &incoming, run);
-        match admitted.and_then(|()| self.begin(format, route, incoming, run)) {
+        match admitted.and_then(|admission| self.begin(format, route, incoming, run, admission)) {
             Ok(()) => Accepted::Run(meter),
             Err(status) => Accepted::Refused { status, oneway, meter },
         }
@@ -72,20 +73,21 @@ impl Dispatch {
         all
     }
 
-    /// Looks at what costs little: the time that is left, and whether there is room. If so `run` knows
-    /// how the call wants to be treated.
+    /// Looks at what costs little: the time that is left, whether there is room, and what the method's
+    /// rules say. If it may run, `run` knows how the call wants to be treated.
     fn admit(
         &self,
         head: RequestHead<'_>,
         route: Option<&Route>,
         incoming: &Incoming<'_>,
         run: &mut Run,
-    ) -> Result<(), Status> {
+    ) -> Result<Option<Admission>, Status> {
         let deadline = deadline(&head, incoming)?;
         check_room(incoming)?;
         if run.place.is_none() {
             run.place = Some(self.place()?);
         }
+        let priority = route.map_or(head.priority, |route| route.governed.bounded(head.priority));
         run.received = incoming.now;
         run.deadline = deadline;
         run.idempotent = route.is_some_and(|route| route.method.is_idempotent());
@@ -95,12 +97,15 @@ impl Dispatch {
             call.method = Self::method(route, head.method);
             call.deadline = deadline;
             call.metadata = head.metadata.into_owned();
-            call.priority = head.priority;
+            call.priority = priority;
             call.attempt = head.attempt;
             call.retried_upstream = head.retried_upstream;
             call.trace = Trace::of(head.trace_parent, head.trace_state);
         });
-        Ok(())
+        match route.and_then(|route| Some((&route.governed, route.governed.governed()?))) {
+            Some((method, steps)) => admission::admit(method, steps, run).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Has the call's handler ready to be polled.
@@ -110,6 +115,7 @@ impl Dispatch {
         route: Option<&Route>,
         incoming: Incoming<'_>,
         run: &mut Run,
+        admission: Option<Admission>,
     ) -> Result<(), Status> {
         let Incoming { frame, big, limits, .. } = incoming;
         let body = big.unwrap_or_else(|| frame.into_body());
@@ -118,8 +124,14 @@ impl Dispatch {
             Status::refused(Code::InvalidArgument, what)
         })?;
         let given = Arguments { body, format, limits: limits.decode.clone() };
-        match (&self.layered, route) {
-            (Some(layered), _) => {
+        match (&self.layered, route, admission) {
+            (Some(layered), _, Some(admission)) => {
+                run.handler.set(admission.run(layered.handle(request(run, given))));
+            }
+            (None, Some(route), Some(admission)) => {
+                run.handler.set(admission.run(route.handle(given)));
+            }
+            (Some(layered), _, None) => {
                 let handled = layered.handle(request(run, given));
                 #[expect(
                     clippy::redundant_async_block,
@@ -127,8 +139,8 @@ impl Dispatch {
                 )]
                 run.handler.set(async move { handled.await });
             }
-            (None, Some(route)) => route.begin(given, &mut run.handler),
-            (None, None) => return Err(self.router.unknown(run.context.method())),
+            (None, Some(route), None) => route.begin(given, &mut run.handler),
+            (None, None, _) => return Err(self.router.unknown(run.context.method())),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Serving: listens, admits, routes, and drains.
 
 mod accept;
+mod admission;
 mod builder;
 mod dispatch;
 mod handle;

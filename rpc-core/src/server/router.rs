@@ -12,6 +12,8 @@ use rpc_codec::format::{DecodeLimits, Formats};
 use rpc_codec::{HeadError, RequestHead};
 use rustc_hash::FxHashMap;
 
+use crate::control::{BUILDER, ServerMethod};
+use crate::governance::rules::{RuleSet, Strength};
 use crate::method::Method;
 use crate::observe::Meter;
 use crate::reply::{Reply, decode_args};
@@ -193,10 +195,11 @@ pub(crate) struct Route {
     pub(crate) method: &'static Method,
     handler: Box<dyn Handler>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) governed: Arc<ServerMethod>,
 }
 
 impl Route {
-    fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
+    pub(crate) fn handle(&self, given: Arguments) -> BoxFuture<'static, Result<Response, Status>> {
         self.handler.handle(given)
     }
 
@@ -211,6 +214,14 @@ impl Router {
     /// # Errors
     /// *Already exists*, if two have the same name.
     pub fn new(services: impl IntoIterator<Item = Service>) -> Result<Self, Status> {
+        Self::with_rules(services, &Arc::new(RuleSet::empty(Strength::Attribute, BUILDER)))
+    }
+
+    /// The same, of a server whose builder has these rules.
+    pub(crate) fn with_rules(
+        services: impl IntoIterator<Item = Service>,
+        rules: &Arc<RuleSet>,
+    ) -> Result<Self, Status> {
         let mut table = Table::default();
         for service in services {
             if table.services.contains(&service.name) {
@@ -228,7 +239,8 @@ impl Router {
                     let twice = format!("the method `{}` was added twice", method.path());
                     return Err(Status::local(Code::AlreadyExists, twice));
                 }
-                let route = Arc::new(Route { method, handler, meter: Arc::default() });
+                let governed = Arc::new(ServerMethod::new(method.path().into(), rules.clone()));
+                let route = Arc::new(Route { method, handler, meter: Arc::default(), governed });
                 for &format in service.formats {
                     let beginning = RequestHead::beginning(method.path(), format);
                     table.beginnings.insert(beginning.clone(), table.known.len());

@@ -82,6 +82,11 @@ impl<D: Deref<Target = Adaptive>> Slot<D> {
         Self(slot)
     }
 
+    /// An attempt of the call has ended, which may be followed by another.
+    pub fn learn(&self, sample: Sample, now: Moment) {
+        self.0.limit().0.learn(sample, self.0.in_use(), now);
+    }
+
     /// The call is over.
     pub fn settle(self, sample: Sample, now: Moment) {
         self.0.limit().0.learn(sample, self.0.in_use(), now);
@@ -125,6 +130,19 @@ impl<D: Deref<Target = Adaptive>> Entering<D> {
     /// When to give up; `None` if it does not wait.
     pub fn deadline(&self) -> Option<Moment> {
         self.0.deadline()
+    }
+
+    /// What came of it, if it does not have to wait; else itself.
+    ///
+    /// # Errors
+    ///
+    /// Itself: it has to wait.
+    ///
+    /// # Panics
+    ///
+    /// If it has been awaited to its end.
+    pub fn decided(self) -> Result<Result<Slot<D>, Overloaded>, Self> {
+        self.0.decided().map(|decided| decided.map(Slot)).map_err(Self)
     }
 
     /// It has waited for long enough.

@@ -26,6 +26,7 @@ pub use keys::Side;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use overrides::{Override, Overrides};
 pub use parse::{Catalogue, MethodFacts};
+pub(crate) use resolve::lesser;
 pub use resolve::{Capped, Decision, Resolved, Said, resolve};
 pub use set::{Entry, Origin, RuleSet, Section, Strength, Target};
 pub use types::{

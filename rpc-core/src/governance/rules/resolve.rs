@@ -290,7 +290,7 @@ fn cut_concurrency(said: &mut ConcurrencyRule, cap: ConcurrencyRule) {
 }
 
 /// The one that matters less.
-fn lesser(a: Priority, b: Priority) -> Priority {
+pub(crate) fn lesser(a: Priority, b: Priority) -> Priority {
     let rank = |priority| PRIORITIES.iter().position(|other| *other == priority);
     if rank(a) >= rank(b) { a } else { b }
 }

@@ -397,11 +397,6 @@ impl LimitRule {
     }
 }
 
-impl FallbackRule {
-    /// How many last good answers are kept where nothing else is said.
-    pub const DEFAULT_MAX: u32 = 1000;
-}
-
 impl BreakerRule {
     /// What holds where nothing else is said: half of at least 20 calls within 10 s.
     pub const DEFAULT: Self = Self {

@@ -58,6 +58,22 @@ impl<D: Deref<Target = Concurrency>> Entering<D> {
         }
     }
 
+    /// What came of it, if it does not have to wait; else itself.
+    ///
+    /// # Errors
+    ///
+    /// Itself: it has to wait.
+    ///
+    /// # Panics
+    ///
+    /// If it has been awaited to its end.
+    pub fn decided(self) -> Result<Result<Slot<D>, Overloaded>, Self> {
+        match self.state {
+            State::Done(result) => Ok(result.expect("it was awaited to its end")),
+            State::Waiting(_) => Err(self),
+        }
+    }
+
     /// It has waited for long enough.
     ///
     /// # Errors

@@ -1,0 +1,266 @@
+//! The attempts of a call: the first, those that follow a failed one, and those that join a slow one.
+//! All inside the call's time, on nodes that have not been tried yet, and paid from one budget.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::call::{attempt, nowhere};
+use super::governed::Governed;
+use super::node::Node;
+use crate::context::Context;
+use crate::control::{HedgeStep, PlaceOf};
+use crate::governance::Moment;
+use crate::governance::outcome::Outcome;
+use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
+use crate::governance::rules::RuleKey;
+use crate::request::{Request, Response};
+use crate::service::BoxFuture;
+use crate::status::{Code, Status};
+
+type Answer = Result<Response, Status>;
+
+/// Makes attempts until one is answered, or may not be followed by another.
+pub(super) async fn attempts(
+    call: &Governed<'_>,
+    request: &mut Request,
+    place: Option<&PlaceOf<'_>>,
+) -> Answer {
+    if call.steps.retry.is_some() || call.steps.hedge.is_some() {
+        call.steps.budget.deposit(call.moment());
+    }
+    let mut course = Course { call, place, tried: Vec::new(), sent: 0 };
+    match course.one(request, call.now).await {
+        Err(failed) => Box::pin(course.go_on(request, failed)).await,
+        answered => answered,
+    }
+}
+
+/// A call's attempts so far.
+struct Course<'a> {
+    call: &'a Governed<'a>,
+    place: Option<&'a PlaceOf<'a>>,
+    /// The nodes that have been tried in this round.
+    tried: Vec<usize>,
+    /// Attempts that were paid for, after the first.
+    sent: u32,
+}
+
+impl<'a> Course<'a> {
+    /// What follows a first attempt that failed.
+    async fn go_on(&mut self, request: &mut Request, mut failed: Status) -> Answer {
+        let call = self.call;
+        let policy = call.steps.retry.unwrap_or(RetryPolicy::NONE);
+        // Twice to every node of a small set; beyond that a move is a retry.
+        let max_moves =
+            MAX_RESENDS.min((call.core.node_count() * 2).try_into().unwrap_or(u32::MAX));
+        let mut facts = Facts {
+            attempts: 1,
+            resends: 0,
+            is_idempotent: call.method.about.is_idempotent,
+            is_retried_upstream: request.retried_upstream,
+            left: call.left_at(Instant::now()),
+        };
+        loop {
+            let now = Instant::now();
+            facts.left = call.left_at(now);
+            let outcome = call.method.about.outcome_of_status(&failed);
+            let next = policy.next(&failed, outcome, &facts, fastrand::f64());
+            if matches!(next, Retry::Go { is_free: false, .. }) && call.is_dark(RuleKey::Retry) {
+                let _ = call.refused(RuleKey::Retry, failed.clone());
+                return Err(failed);
+            }
+            match next.paid_from(&call.steps.budget, Moment::at(now)) {
+                Retry::Go { after, is_free } => {
+                    if is_free {
+                        facts.resends += 1;
+                        if facts.resends + 1 >= max_moves {
+                            facts.resends = MAX_RESENDS;
+                        }
+                    } else {
+                        facts.attempts += 1;
+                        self.sent += 1;
+                        request.attempt = self.sent;
+                    }
+                    if !after.is_zero() {
+                        sleep(after).await;
+                    }
+                }
+                Retry::Stop(why) => {
+                    if why.silences_callers() {
+                        Context::current().silence_retries();
+                    }
+                    return Err(failed);
+                }
+            }
+            match self.one(request, Instant::now()).await {
+                Err(status) => failed = status,
+                answered => return answered,
+            }
+        }
+    }
+
+    /// One attempt, which others may join if it is slow.
+    async fn one(&mut self, request: &mut Request, began: Instant) -> Answer {
+        let node = self.next_node()?;
+        request.deadline = Some(self.call.try_deadline(began));
+        match &self.call.steps.hedge {
+            None => watched(self.call, self.place, node, request, began).await,
+            Some(step) => self.hedged(step, node, request, began).await,
+        }
+    }
+
+    /// A node that has not been tried; once all have been, one that has.
+    fn next_node(&mut self) -> Result<&'a Arc<Node>, Status> {
+        if self.tried.len() == self.call.core.node_count() {
+            self.tried.clear();
+        }
+        let (index, node) = self.call.core.pick(&self.tried).ok_or_else(nowhere)?;
+        self.tried.push(index);
+        Ok(node)
+    }
+
+    /// An attempt that is joined by others once it takes longer than most.
+    async fn hedged(
+        &mut self,
+        step: &HedgeStep,
+        node: &Arc<Node>,
+        request: &Request,
+        began: Instant,
+    ) -> Answer {
+        let after = step.hedge.after(0, Moment::at(began));
+        let mut first = pin!(watched(self.call, self.place, node, request, began));
+        let Some(after) = after else { return first.await };
+        let mut timer = None;
+        let early = poll_fn(|cx| {
+            if let Poll::Ready(answer) = first.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            // Only now, so that no timer is armed for an answer that is there at once.
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(began + after)));
+            timer.as_mut().poll(cx).map(|()| None)
+        })
+        .await;
+        match early {
+            Some(answer) => answer,
+            None => Box::pin(self.race(step, first, request, after)).await,
+        }
+    }
+
+    /// The first good answer of `first` and those that join it. Whoever is slower is dropped, and so
+    /// cancelled on the wire.
+    async fn race(
+        &mut self,
+        step: &HedgeStep,
+        first: Pin<&mut (impl Future<Output = Answer> + Send)>,
+        request: &Request,
+        after: Duration,
+    ) -> Answer {
+        let mut running = FuturesUnordered::<BoxFuture<'_, Answer>>::new();
+        running.push(Box::pin(first));
+        let mut left = step.rule.max;
+        loop {
+            if left > 0 && !self.may_hedge() {
+                left = 0;
+            }
+            if left > 0 {
+                left -= 1;
+                running.push(self.another(request)?);
+            }
+            tokio::select! {
+                Some(answer) = running.next() => match answer {
+                    Err(failed) if self.is_worth_waiting(&failed) && !running.is_empty() => {}
+                    answer => return answer,
+                },
+                () = sleep(after), if left > 0 => {}
+            }
+        }
+    }
+
+    /// Whether one more attempt may join: if it is paid for.
+    fn may_hedge(&self) -> bool {
+        let call = self.call;
+        if call.is_dark(RuleKey::Hedge) {
+            let slow = format!("{} is slow: another attempt would join", call.method.about.path);
+            let _ = call.refused(RuleKey::Hedge, Status::local(Code::Unavailable, slow));
+            return false;
+        }
+        call.steps.budget.withdraw(Moment::at(Instant::now()))
+    }
+
+    /// One more attempt, on another node if there is one.
+    fn another<'f>(&mut self, request: &Request) -> Result<BoxFuture<'f, Answer>, Status>
+    where
+        'a: 'f,
+    {
+        let node = self.next_node()?;
+        let (call, place) = (self.call, self.place);
+        let began = Instant::now();
+        let mut request = Box::new(request.clone());
+        self.sent += 1;
+        request.attempt = self.sent;
+        request.deadline = Some(call.try_deadline(began));
+        Ok(Box::pin(async move { watched(call, place, node, &request, began).await }))
+    }
+
+    /// Whether this failure of one attempt leaves hope in the others.
+    fn is_worth_waiting(&self, failed: &Status) -> bool {
+        self.call.method.about.outcome_of_status(failed).is_retryable(failed)
+    }
+}
+
+/// One attempt at one node, whose time is told to those who learn from it, whatever becomes of it.
+async fn watched(
+    call: &Governed<'_>,
+    place: Option<&PlaceOf<'_>>,
+    node: &Arc<Node>,
+    request: &Request,
+    began: Instant,
+) -> Answer {
+    let mut watch = Watch { call, place, began, ended: false };
+    let answer = attempt(call.core, node, request, began, call.facts).await;
+    let outcome = call.method.about.outcome(&answer);
+    watch.end(outcome, answer.as_ref().ok().and_then(|response| response.arrived));
+    answer
+}
+
+/// An attempt under way; dropped, it was slower than another, or its caller went away: it took at
+/// least so long.
+struct Watch<'a> {
+    call: &'a Governed<'a>,
+    place: Option<&'a PlaceOf<'a>>,
+    began: Instant,
+    ended: bool,
+}
+
+impl Watch<'_> {
+    fn end(&mut self, outcome: Outcome, arrived: Option<Instant>) {
+        self.ended = true;
+        let hedge = self.call.steps.hedge.as_ref();
+        if hedge.is_none() && self.place.is_none() {
+            return;
+        }
+        let now = arrived.unwrap_or_else(Instant::now);
+        let took = now.saturating_duration_since(self.began);
+        if let Some(step) = hedge {
+            step.hedge.record(outcome.sample(), took, Moment::at(now));
+        }
+        if let Some(place) = self.place {
+            place.learn(outcome, self.call.has_own_time, took, Moment::at(now));
+        }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Outcome::HedgeLoser, None);
+        }
+    }
+}

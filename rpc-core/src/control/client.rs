@@ -1,0 +1,318 @@
+//! One method as this process calls it at one target: the rules in force for it, and the machines
+//! behind them. Shared by everyone who calls it there, so that a limit is this process's.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rpc_codec::Priority;
+
+use super::concurrency::ConcurrencyStep;
+use super::last_good::LastGoodStep;
+use super::refusals::Refusals;
+use super::steps::{Asking, ByKey, Held, RateStep};
+use crate::governance::Moment;
+use crate::governance::breaker::Breaker;
+use crate::governance::fallback::{Degrade, Degraded};
+use crate::governance::hedge::Hedge;
+use crate::governance::outcome::{Classify, Degradation, Outcome};
+use crate::governance::retry::{Budget, RetryPolicy};
+use crate::governance::rules::{
+    BreakerRule, FallbackRule, HedgeRule, Keys, Resolved, RuleKey, RuleSet, Rules, Setting, lesser,
+};
+use crate::method::Method;
+use crate::request::Response;
+use crate::status::Status;
+
+/// What is known of a method whatever the rules.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) path: Cow<'static, str>,
+    pub(crate) is_idempotent: bool,
+    pub(crate) classify: Option<Classify>,
+    /// What its attribute says.
+    pub(crate) attribute: Rules,
+}
+
+impl About {
+    /// A method that `#[service]` knows.
+    pub(crate) fn method(method: &Method) -> Self {
+        Self {
+            path: method.path().into(),
+            is_idempotent: method.is_idempotent(),
+            classify: method.classify(),
+            attribute: method.rules().clone(),
+        }
+    }
+
+    /// A path that somebody calls without a stub.
+    pub(crate) fn path(path: Cow<'static, str>) -> Self {
+        Self { path, is_idempotent: false, classify: None, attribute: Rules::NONE }
+    }
+
+    /// What this end of a call is.
+    pub(crate) fn outcome(&self, result: &Result<Response, Status>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::of(result),
+            Err(status) => self.outcome_of_status(status),
+        }
+    }
+
+    /// What this status is.
+    pub(crate) fn outcome_of_status(&self, status: &Status) -> Outcome {
+        Outcome::classified(status, self.classify)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ClientMethod {
+    pub(crate) about: About,
+    /// The address list that was connected to.
+    pub(crate) target: Arc<str>,
+    /// What the channel's builder says, which is as weak as an attribute.
+    pub(crate) base: Arc<RuleSet>,
+    /// Whether there are rules beside those that cost nothing. Without them nobody looks further.
+    governed: AtomicBool,
+    /// The longest time of a call, in nanoseconds, and what bounds also what callers ask for;
+    /// `u64::MAX` where nothing is said.
+    timeout: AtomicU64,
+    max_timeout: AtomicU64,
+    steps: RwLock<Arc<ClientSteps>>,
+    pub(crate) refusals: Refusals,
+    degraded: [AtomicU64; Degradation::COUNT],
+}
+
+/// The rules in force for a method, each as what enforces it: one snapshot serves a whole call.
+#[derive(Debug, Default)]
+pub(crate) struct ClientSteps {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) per_try: Option<Duration>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) max_priority: Option<Priority>,
+    pub(crate) degraded: Option<Degraded>,
+    pub(crate) limit: Option<RateStep>,
+    pub(crate) concurrency: Option<ConcurrencyStep>,
+    pub(crate) breaker: Option<BreakerStep>,
+    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) hedge: Option<HedgeStep>,
+    pub(crate) fallback: Option<Setting<FallbackRule>>,
+    pub(crate) last_good: Option<LastGoodStep>,
+    pub(crate) dark: Keys,
+    /// What retries and hedges are paid from, those of other methods of the target too.
+    pub(crate) budget: Arc<Budget>,
+}
+
+/// The breaker of a method.
+#[derive(Debug)]
+pub(crate) struct BreakerStep {
+    pub(crate) rule: BreakerRule,
+    pub(crate) breakers: Arc<ByKey<Breaker>>,
+}
+
+impl BreakerStep {
+    /// By this rule; what `before` has seen goes on to count.
+    fn new(rule: &BreakerRule, before: Option<&Self>, now: Moment) -> Self {
+        let key = rule.key.as_ref();
+        let breakers = match before.filter(|before| before.breakers.is_by(key)) {
+            Some(before) => {
+                before.breakers.for_each(|breaker| {
+                    breaker.reconfigure(rule, now);
+                });
+                before.breakers.clone()
+            }
+            None => Arc::new(ByKey::new(key, || breaker(rule, now))),
+        };
+        Self { rule: rule.clone(), breakers }
+    }
+
+    /// The breaker of this call.
+    pub(crate) fn of(&self, asking: &Asking<'_>) -> Held<'_, Breaker> {
+        self.breakers.of(asking, || breaker(&self.rule, asking.now))
+    }
+}
+
+/// A breaker whose jitter is its own.
+fn breaker(rule: &BreakerRule, now: Moment) -> Breaker {
+    Breaker::new(rule, now, fastrand::u64(..))
+}
+
+/// Hedging of a method.
+#[derive(Debug)]
+pub(crate) struct HedgeStep {
+    pub(crate) rule: HedgeRule,
+    pub(crate) hedge: Arc<Hedge>,
+}
+
+impl HedgeStep {
+    /// By this rule; how long attempts take is still known.
+    fn new(rule: HedgeRule, before: Option<&Self>, now: Moment) -> Self {
+        let hedge = match before {
+            Some(before) => {
+                before.hedge.reconfigure(rule, now);
+                before.hedge.clone()
+            }
+            None => Arc::new(Hedge::new(rule, now)),
+        };
+        Self { rule, hedge }
+    }
+}
+
+impl ClientMethod {
+    pub(crate) fn new(
+        target: Arc<str>,
+        about: About,
+        base: Arc<RuleSet>,
+        budget: &Arc<Budget>,
+    ) -> Self {
+        let steps = ClientSteps { budget: budget.clone(), ..ClientSteps::default() };
+        Self {
+            about,
+            target,
+            base,
+            governed: AtomicBool::new(false),
+            timeout: AtomicU64::new(u64::MAX),
+            max_timeout: AtomicU64::new(u64::MAX),
+            steps: RwLock::new(Arc::new(steps)),
+            refusals: Refusals::default(),
+            degraded: Default::default(),
+        }
+    }
+
+    /// What enforces its rules; `None` without any that have to be asked.
+    pub(crate) fn governed(&self) -> Option<Arc<ClientSteps>> {
+        self.governed.load(Ordering::Acquire).then(|| self.steps())
+    }
+
+    /// What enforces its rules.
+    pub(crate) fn steps(&self) -> Arc<ClientSteps> {
+        self.steps.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What enforces its rules, if it keeps answers.
+    pub(crate) fn keeps_answers(&self) -> Option<Arc<ClientSteps>> {
+        self.governed().filter(|steps| steps.last_good.is_some())
+    }
+
+    /// How long a call may take: what its caller asks for, else what the rules say, else `default`;
+    /// never longer than the caps say.
+    pub(crate) fn timeout(&self, asked: Option<Duration>, default: Duration) -> Duration {
+        let said = |nanos: &AtomicU64| match nanos.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        };
+        let own = asked.or_else(|| said(&self.timeout)).unwrap_or(default);
+        said(&self.max_timeout).map_or(own, |max| own.min(max))
+    }
+
+    /// The method's own time: a call that had less of it and missed its deadline says nothing of
+    /// whom it called.
+    pub(crate) fn own_timeout(&self, default: Duration) -> Duration {
+        self.timeout(None, default)
+    }
+
+    /// Puts other rules in force. Machines whose rule goes on keep what they know.
+    pub(crate) fn renew(&self, resolve: impl FnOnce() -> Resolved, now: Moment) {
+        // Resolved under the lock, so that of two changes the later one stays.
+        let mut slot = self.steps.write().unwrap_or_else(PoisonError::into_inner);
+        let resolved = &resolve();
+        let rules = &resolved.rules;
+        let before = slot.clone();
+        let steps = ClientSteps::new(resolved, &before, self.about.is_idempotent, now);
+        let nanos = |said: &Option<Setting<Duration>>| match said {
+            Some(Setting::On(duration)) => crate::governance::nanos(*duration),
+            _ => u64::MAX,
+        };
+        let is_dark = resolved.is_dark(RuleKey::Timeout);
+        self.timeout
+            .store(if is_dark { u64::MAX } else { nanos(&rules.timeout) }, Ordering::Relaxed);
+        self.max_timeout.store(nanos(&resolved.caps.timeout), Ordering::Relaxed);
+        self.governed.store(steps.is_any(), Ordering::Release);
+        *slot = Arc::new(steps);
+    }
+
+    /// A rule has refused a call, or would have. Whether the call goes on: it does if the rule is
+    /// dark.
+    ///
+    /// # Errors
+    /// The refusal, if it is in earnest.
+    pub(crate) fn refused(
+        &self,
+        steps: &ClientSteps,
+        by: RuleKey,
+        why: impl Into<Status>,
+        now: Moment,
+    ) -> Result<(), Status> {
+        let (why, dark) = (why.into(), steps.dark.contains(by));
+        self.refusals.note(by, dark, &why, now);
+        if dark { Ok(()) } else { Err(why) }
+    }
+
+    /// A fallback was asked.
+    pub(crate) fn count_degraded(&self, degradation: Degradation) {
+        self.degraded[degradation as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a fallback was asked, and that was what came of it.
+    pub(crate) fn degraded(&self, degradation: Degradation) -> u64 {
+        self.degraded[degradation as usize].load(Ordering::Relaxed)
+    }
+}
+
+impl ClientSteps {
+    /// How much a call matters at most.
+    pub(crate) fn bounded(&self, priority: Priority) -> Priority {
+        self.max_priority.map_or(priority, |max| lesser(priority, max))
+    }
+
+    fn new(resolved: &Resolved, before: &Self, is_idempotent: bool, now: Moment) -> Self {
+        let Rules { limit, concurrency, breaker, retry, hedge, fallback, .. } = &resolved.rules;
+        let level = resolved.level.as_ref().map_or(0, |(level, _)| *level);
+        let last_good = match fallback {
+            Some(Setting::On(FallbackRule::LastGood { ttl, max, vary })) => {
+                Some(LastGoodStep::new(*ttl, *max, vary.clone(), before.last_good.as_ref()))
+            }
+            _ => None,
+        };
+        Self {
+            timeout: on(&resolved.rules.timeout).copied(),
+            per_try: on(&resolved.rules.per_try).copied(),
+            priority: on(&resolved.rules.priority).copied(),
+            max_priority: on(&resolved.caps.priority).copied(),
+            degraded: Degrade::of(&resolved.rules).check(level).err(),
+            limit: on(limit).map(|rule| RateStep::new(rule, before.limit.as_ref(), now)),
+            concurrency: on(concurrency)
+                .map(|rule| ConcurrencyStep::client(*rule, before.concurrency.as_ref(), now)),
+            breaker: on(breaker).map(|rule| BreakerStep::new(rule, before.breaker.as_ref(), now)),
+            retry: on(retry).map(|rule| RetryPolicy::new(*rule)),
+            // A file may ask for it, for a method that must not run twice.
+            hedge: on(hedge)
+                .filter(|_| is_idempotent)
+                .map(|rule| HedgeStep::new(*rule, before.hedge.as_ref(), now)),
+            fallback: fallback.clone(),
+            last_good,
+            dark: on(&resolved.rules.dark).copied().unwrap_or_default(),
+            budget: before.budget.clone(),
+        }
+    }
+
+    /// Whether there is anything that a call has to ask.
+    fn is_any(&self) -> bool {
+        self.per_try.is_some()
+            || self.priority.is_some()
+            || self.max_priority.is_some()
+            || self.degraded.is_some()
+            || self.limit.is_some()
+            || self.concurrency.is_some()
+            || self.breaker.is_some()
+            || self.retry.is_some()
+            || self.hedge.is_some()
+            || self.last_good.is_some()
+            || self.dark.contains(RuleKey::Timeout) && self.timeout.is_some()
+    }
+}
+
+fn on<T>(setting: &Option<Setting<T>>) -> Option<&T> {
+    setting.as_ref().and_then(Setting::on)
+}

@@ -1,0 +1,113 @@
+//! What is in force for a method and what it has refused, for a person at three in the morning.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::client::ClientMethod;
+use super::governance::Governance;
+use super::refusals::Refusals;
+use super::server::ServerMethod;
+use crate::governance::Moment;
+use crate::governance::breaker::State;
+use crate::governance::outcome::Degradation;
+use crate::governance::rules::{Live, RuleKey, explain};
+
+/// Everything about the methods of this path: as they are called, at each target, and as they are
+/// served.
+pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String {
+    let mut text = String::new();
+    let clients = governance.clients_of(path);
+    for method in &clients {
+        if clients.len() > 1 {
+            text.push_str(&format!("at {}: ", method.target));
+        }
+        text.push_str(&explain(&governance.resolve_client(method), now, &of_client(method, now)));
+    }
+    for method in governance.servers_of(path) {
+        text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
+    }
+    if text.is_empty() {
+        text = format!("{path}: nobody in this process calls or serves it\n");
+    }
+    for trouble in governance.troubles() {
+        text.push_str(&format!("not in force: {trouble}\n"));
+    }
+    text
+}
+
+fn of_client(method: &ClientMethod, now: Moment) -> Vec<Live> {
+    let steps = method.steps();
+    let mut live = Vec::new();
+    if let Some(step) = &steps.breaker {
+        let mut several = 0;
+        step.breakers.for_each(|breaker| {
+            several += 1;
+            if breaker.state(now) != State::Closed {
+                live.push(Live::Instead(RuleKey::Breaker, breaker.snapshot(now).to_string()));
+            }
+        });
+        let open = live.len();
+        if step.rule.key.is_some() {
+            live.clear();
+            live.push(Live::Note(RuleKey::Breaker, format!("{open} of {several} not closed")));
+        }
+    }
+    if let Some(limit) = steps.concurrency.as_ref().and_then(|step| step.adaptive()) {
+        let now = format!("{} of {} under way", limit.in_use(), limit.max());
+        live.push(Live::Note(RuleKey::Concurrency, now));
+    }
+    let answered = method.degraded(Degradation::Answered);
+    let failed = method.degraded(Degradation::Failed);
+    if answered > 0 {
+        live.push(Live::Note(RuleKey::Fallback, format!("answered {}", calls(answered))));
+    }
+    if failed > 0 {
+        live.push(Live::Note(RuleKey::Fallback, format!("failed for {}", calls(failed))));
+    }
+    live.extend(refused(&method.refusals, now));
+    live
+}
+
+fn of_server(method: &ServerMethod, now: Moment) -> Vec<Live> {
+    let mut live = Vec::new();
+    if let Some(limit) = method.steps().concurrency.as_ref().and_then(|step| step.adaptive()) {
+        let now = format!("{} of {} under way", limit.in_use(), limit.max());
+        live.push(Live::Note(RuleKey::Concurrency, now));
+    }
+    live.extend(refused(&method.refusals, now));
+    live
+}
+
+fn refused(refusals: &Refusals, now: Moment) -> Vec<Live> {
+    let last = refusals.last();
+    let line = |label: &str, is_dark: bool| {
+        let count =
+            |by| if is_dark { refusals.dark_count(by, now) } else { refusals.count(by, now) };
+        let of_minute = RuleKey::ALL.map(|by| (by, count(by).last_minute));
+        let of_minute = of_minute.iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<_> =
+            of_minute.map(|(by, count)| format!("{count} by {}", by.name())).collect();
+        let last = last.iter().find(|refused| refused.dark == is_dark)?;
+        let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+        let (at, by, why) = (wall(now.since(last.at)), last.by.name(), last.why.message());
+        Some(Live::Line(
+            label.to_owned(),
+            format!("{counts} in the last minute; last: {at} {by}, {why}"),
+        ))
+    };
+    [line("refused", false), line("counted", true)].into_iter().flatten().collect()
+}
+
+fn calls(count: u64) -> String {
+    if count == 1 { "1 call".to_owned() } else { format!("{count} calls") }
+}
+
+/// The time of day of so long ago, UTC.
+fn wall(ago: Duration) -> String {
+    #[expect(clippy::disallowed_methods, reason = "it is for people, who look at wall clocks")]
+    let now = SystemTime::now();
+    let then = now.checked_sub(ago).unwrap_or(UNIX_EPOCH);
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, millis) = (since.as_secs() % 86_400, since.subsec_millis());
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}Z", seconds % 60)
+}

@@ -1,0 +1,440 @@
+//! The rules of a process: sources, overrides, and everyone who has to be told when they change.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::client::{About, ClientMethod};
+use super::explain;
+use super::file::FileSource;
+use super::history::{History, NoSuchVersion, Version};
+use super::server::ServerMethod;
+use super::source::{Source, Standing, Trouble, follow};
+use crate::governance::Moment;
+use crate::governance::breaker::Mode;
+use crate::governance::retry::{Budget, BudgetSettings};
+use crate::governance::rules::{
+    Mistakes, Override, Overrides, Resolved, RuleKey, RuleSet, Rules, Side, Strength, Syntax,
+    Target, resolve,
+};
+use crate::status::{Code, Status};
+
+/// What governs the calls of this process: the rules of all sources, and for each method that is
+/// called or served the machines behind them. Cheap to clone; clones are the same.
+///
+/// Every channel and server uses [`Governance::global`] unless its builder is told otherwise, so that
+/// a limit is one for the process, however many clients of a target there are.
+///
+/// ```no_run
+/// use rpc_core::control::Governance;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Governance::global().watch_file("rules.toml").await?;
+/// println!("{}", Governance::global().explain("shop.Inventory/price"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Governance(Arc<Inner>);
+
+type TargetAndPath = (Arc<str>, Cow<'static, str>);
+
+#[derive(Default)]
+struct Inner {
+    said: Mutex<Said>,
+    /// Each method at each target, while somebody calls it.
+    clients: Mutex<Register<TargetAndPath, ClientMethod>>,
+    /// Each target's budget for retries and hedges.
+    budgets: Mutex<Register<Arc<str>, Budget>>,
+    servers: Mutex<Vec<Weak<ServerMethod>>>,
+    /// Tells tasks that nobody is left for whom they could work.
+    alive: watch::Sender<()>,
+}
+
+/// What has been said, by whom.
+#[derive(Default)]
+struct Said {
+    /// By the sources' names.
+    sources: BTreeMap<Arc<str>, History>,
+    overrides: Overrides,
+    troubles: BTreeMap<Arc<str>, Arc<Trouble>>,
+}
+
+/// Things that exist as long as somebody uses them.
+struct Register<K, V> {
+    things: HashMap<K, Weak<V>>,
+    /// When so many are there, those that are gone are swept out.
+    sweep_at: usize,
+}
+
+impl<K, V> Default for Register<K, V> {
+    fn default() -> Self {
+        Self { things: HashMap::new(), sweep_at: 64 }
+    }
+}
+
+impl<K: Eq + std::hash::Hash, V> Register<K, V> {
+    /// The thing of this key, and whether it is new.
+    fn get_or_insert(&mut self, key: K, make: impl FnOnce() -> V) -> (Arc<V>, bool) {
+        if let Some(thing) = self.things.get(&key).and_then(Weak::upgrade) {
+            return (thing, false);
+        }
+        if self.things.len() >= self.sweep_at {
+            self.things.retain(|_, thing| thing.strong_count() > 0);
+            self.sweep_at = (self.things.len() * 2).max(64);
+        }
+        let thing = Arc::new(make());
+        self.things.insert(key, Arc::downgrade(&thing));
+        (thing, true)
+    }
+}
+
+/// A switch that a person throws: see [`Governance::switch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Switch<'a> {
+    /// For callers, or for the called.
+    pub side: Side,
+    /// `defaults`, `caps`, `shop.Inventory`, `shop.Inventory/*`, `shop.Inventory/price`.
+    pub target: &'a str,
+    /// `timeout`, `limit`, ..
+    pub key: &'a str,
+    /// As a file would say it; a single word needs no quotes.
+    pub value: &'a str,
+    /// Who throws it; empty if nobody knows.
+    pub by: &'a str,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+impl Governance {
+    /// One of its own, that shares nothing with the rest of the process: for tests, and for who
+    /// wants two.
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The one of this process.
+    pub fn global() -> Self {
+        static GLOBAL: OnceLock<Governance> = OnceLock::new();
+        GLOBAL.get_or_init(Self::new).clone()
+    }
+
+    /// Puts a set of rules in force, in place of what its source said before.
+    pub fn apply(&self, rules: impl Into<Arc<RuleSet>>) {
+        let rules = rules.into();
+        let name = rules.source().clone();
+        let mut said = lock(&self.0.said);
+        said.troubles.remove(&name);
+        said.sources.entry(name.clone()).or_default().record(rules, name, now());
+        drop(said);
+        self.renew();
+    }
+
+    /// Follows a rules file: TOML, or JSON if its name ends so. What it says is in force when this
+    /// returns, and what it says later a second or so later. See [`FileSource`] for what happens
+    /// when it is broken or missing.
+    ///
+    /// # Errors
+    /// If there are no rules to begin with: the file is broken or missing, and no last good set was
+    /// kept. It is followed even so, and comes into force once it is right.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready the file is followed all the same.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn watch_file(&self, path: impl Into<PathBuf>) -> Result<(), Arc<Trouble>> {
+        let source = FileSource::new(path);
+        let name = source.name().into();
+        let mut standing = self.watch(source);
+        let heard = |standing: &Standing| standing.rules.is_some() || standing.trouble.is_some();
+        let Ok(first) = standing.wait_for(heard).await.map(|first| first.clone()) else {
+            return Ok(()); // the runtime is ending
+        };
+        let is_without_rules = first.rules.is_none();
+        self.hear(name, &first);
+        match first.trouble {
+            Some(trouble) if is_without_rules => Err(trouble),
+            _ => Ok(()),
+        }
+    }
+
+    /// Follows a source of rules for as long as this exists, and tells how it stands.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn watch(&self, source: impl Source + 'static) -> watch::Receiver<Standing> {
+        let name: Arc<str> = source.name().into();
+        let (sender, standing) = watch::channel(Standing::default());
+        tokio::spawn(follow(source, sender));
+        tokio::spawn(obey(
+            Arc::downgrade(&self.0),
+            self.0.alive.subscribe(),
+            name,
+            standing.clone(),
+        ));
+        standing
+    }
+
+    /// Throws a switch: the strongest source of rules, until it expires.
+    ///
+    /// # Errors
+    /// What is wrong with it; then nothing has changed.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn switch(&self, switch: Switch<'_>) -> Result<(), Mistakes> {
+        let Switch { side, target, key, value, by, lasts } = switch;
+        let expires = now().plus(lasts);
+        let switch = Override { side, target, key, value, by, expires };
+        lock(&self.0.said).overrides.set(switch, None)?;
+        self.changed_until(lasts);
+        Ok(())
+    }
+
+    /// Sets the level of the process, from which `optional` methods are answered by their fallback.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn set_level(&self, level: u8, by: &str, lasts: Duration) {
+        lock(&self.0.said).overrides.set_level(level, by, now().plus(lasts));
+        self.changed_until(lasts);
+    }
+
+    /// Takes a switch back; whether it was thrown.
+    pub fn clear_switch(&self, side: Side, target: &Target, key: RuleKey) -> bool {
+        let cleared = lock(&self.0.said).overrides.clear(side, target, key);
+        self.renew();
+        cleared
+    }
+
+    /// Leaves the level to other sources; whether it was set here.
+    pub fn clear_level(&self) -> bool {
+        let cleared = lock(&self.0.said).overrides.clear_level();
+        self.renew();
+        cleared
+    }
+
+    /// Goes back to what a source said before: to that version, or the one before what is in force. It
+    /// holds until the source says something else.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn roll_back(&self, source: &str, to: Option<u64>, by: &str) -> Result<u64, NoSuchVersion> {
+        let mut said = lock(&self.0.said);
+        let none = NoSuchVersion { asked: to, kept: None };
+        let history = said.sources.get_mut(source).ok_or(none)?;
+        let version = history.roll_back(to, by, now())?.number;
+        drop(said);
+        self.renew();
+        Ok(version)
+    }
+
+    /// The versions of what a source said that are kept, the latest first.
+    pub fn history(&self, source: &str) -> Vec<Version> {
+        let said = lock(&self.0.said);
+        said.sources
+            .get(source)
+            .map(|history| history.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// What is wrong with sources at present; what they said before is still in force.
+    pub fn troubles(&self) -> Vec<Arc<Trouble>> {
+        lock(&self.0.said).troubles.values().cloned().collect()
+    }
+
+    /// Holds the breakers of a method open or closed, or lets them count only, until it is told
+    /// otherwise; how many there were.
+    pub fn force_breaker(&self, path: &str, mode: Mode) -> usize {
+        let mut forced = 0;
+        for method in self.clients_of(path) {
+            if let Some(step) = &method.steps().breaker {
+                step.breakers.for_each(|breaker| {
+                    breaker.force(mode, now());
+                    forced += 1;
+                });
+            }
+        }
+        forced
+    }
+
+    /// What is in force for a method, who says so, and what it has refused: for a person.
+    pub fn explain(&self, path: &str) -> String {
+        explain::method(self, path, now())
+    }
+
+    /// The method at this target, with its machines. Who calls it keeps it.
+    pub(crate) fn client(
+        &self,
+        target: &Arc<str>,
+        about: About,
+        base: &Arc<RuleSet>,
+    ) -> Arc<ClientMethod> {
+        let budget = {
+            let mut budgets = lock(&self.0.budgets);
+            budgets.get_or_insert(target.clone(), || Budget::new(BudgetSettings::DEFAULT, now())).0
+        };
+        let key = (target.clone(), about.path.clone());
+        let make = || ClientMethod::new(target.clone(), about, base.clone(), &budget);
+        let (method, is_new) = lock(&self.0.clients).get_or_insert(key, make);
+        if is_new {
+            self.renew_client(&method);
+        }
+        method
+    }
+
+    /// A method that is served from now on.
+    pub(crate) fn serve(&self, method: &Arc<ServerMethod>) {
+        let mut servers = lock(&self.0.servers);
+        servers.retain(|method| method.strong_count() > 0);
+        servers.push(Arc::downgrade(method));
+        drop(servers);
+        self.renew_server(method);
+    }
+
+    /// Every target's method of this path.
+    pub(super) fn clients_of(&self, path: &str) -> Vec<Arc<ClientMethod>> {
+        let clients = lock(&self.0.clients);
+        let of_path = clients.things.iter().filter(|((_, own), _)| own == path);
+        let mut methods: Vec<_> = of_path.filter_map(|(_, method)| method.upgrade()).collect();
+        methods.sort_by(|one, other| one.target.cmp(&other.target));
+        methods
+    }
+
+    /// Every server's method of this path.
+    pub(super) fn servers_of(&self, path: &str) -> Vec<Arc<ServerMethod>> {
+        let servers = lock(&self.0.servers);
+        servers.iter().filter_map(Weak::upgrade).filter(|method| method.path == path).collect()
+    }
+
+    /// What is in force for a client's method.
+    pub(super) fn resolve_client(&self, method: &ClientMethod) -> Resolved {
+        self.resolve(Side::Client, &method.about.path, &method.about.attribute, &method.base)
+    }
+
+    /// What is in force for a server's method.
+    pub(super) fn resolve_server(&self, method: &ServerMethod) -> Resolved {
+        self.resolve(Side::Server, &method.path, &Rules::NONE, &method.base)
+    }
+
+    fn resolve(&self, side: Side, path: &str, attribute: &Rules, base: &RuleSet) -> Resolved {
+        let said = lock(&self.0.said);
+        let sources = said.sources.values().filter_map(History::current);
+        let mut sets = vec![base];
+        sets.extend(sources.map(|version| &*version.rules));
+        sets.push(said.overrides.as_set());
+        resolve(side, path, attribute, &sets)
+    }
+
+    /// Tells everyone that something else may be in force.
+    fn renew(&self) {
+        let clients: Vec<_> =
+            lock(&self.0.clients).things.values().filter_map(Weak::upgrade).collect();
+        clients.iter().for_each(|method| self.renew_client(method));
+        let servers: Vec<_> = lock(&self.0.servers).iter().filter_map(Weak::upgrade).collect();
+        servers.iter().for_each(|method| self.renew_server(method));
+    }
+
+    fn renew_client(&self, method: &ClientMethod) {
+        method.renew(|| self.resolve_client(method), now());
+    }
+
+    fn renew_server(&self, method: &ServerMethod) {
+        method.renew(|| self.resolve_server(method), now());
+    }
+
+    /// Something else is in force until that time is over.
+    fn changed_until(&self, lasts: Duration) {
+        self.renew();
+        let (inner, mut alive) = (Arc::downgrade(&self.0), self.0.alive.subscribe());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sleep(lasts) => {}
+                _ = alive.changed() => {}
+            }
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).expire();
+            }
+        });
+    }
+
+    fn expire(&self) {
+        let expired = lock(&self.0.said).overrides.expire(now());
+        if expired {
+            self.renew();
+        }
+    }
+
+    /// A source stands like this now.
+    fn hear(&self, name: Arc<str>, standing: &Standing) {
+        let mut said = lock(&self.0.said);
+        match &standing.trouble {
+            Some(trouble) => said.troubles.insert(name.clone(), trouble.clone()),
+            None => said.troubles.remove(&name),
+        };
+        if let Some(rules) = &standing.rules {
+            said.sources.entry(name.clone()).or_default().record(rules.clone(), name, now());
+        }
+        drop(said);
+        self.renew();
+    }
+}
+
+/// Puts in force what a source says, for as long as there is somebody to obey.
+async fn obey(
+    inner: Weak<Inner>,
+    mut alive: watch::Receiver<()>,
+    name: Arc<str>,
+    mut standing: watch::Receiver<Standing>,
+) {
+    loop {
+        tokio::select! {
+            changed = standing.changed() => if changed.is_err() { return },
+            _ = alive.changed() => return,
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        let now = standing.borrow_and_update().clone();
+        Governance(inner).hear(name.clone(), &now);
+    }
+}
+
+/// What messages call the rules that a builder was given.
+pub(crate) const BUILDER: &str = "builder";
+
+/// The rules that a builder was given.
+///
+/// # Errors
+/// *Invalid argument*, with all that is wrong with them.
+pub(crate) fn rules_of_builder(toml: &str) -> Result<RuleSet, Status> {
+    RuleSet::parse(Strength::Attribute, BUILDER, Syntax::Toml, toml, None).map_err(|mistakes| {
+        Status::local(Code::InvalidArgument, mistakes.to_string()).with_source(mistakes)
+    })
+}
+
+fn now() -> Moment {
+    Moment::at(Instant::now())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Governance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Governance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(lock(&self.0.said).sources.keys()).finish()
+    }
+}

@@ -1,0 +1,178 @@
+//! The steps that clients and servers share: a machine, or one for each key, and the guard that
+//! whoever passed it holds.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_codec::Metadata;
+use tokio::time::Instant;
+
+use crate::governance::Moment;
+use crate::governance::limit::{Keyed, RateLimited, RateLimiter, Ticket};
+use crate::governance::rules::{Key, LimitRule};
+
+/// What rules ask about a call.
+pub(crate) struct Asking<'a> {
+    pub(crate) now: Moment,
+    pub(crate) metadata: &'a Metadata,
+    /// Who calls, as far as is known.
+    pub(crate) caller: &'a str,
+}
+
+impl Asking<'_> {
+    /// What tells this call from others; without such metadata it is one of those that have none.
+    fn value(&self, key: &Key) -> &str {
+        match key {
+            Key::Caller => self.caller,
+            Key::Metadata(name) => self.metadata.get(name).unwrap_or_default(),
+        }
+    }
+}
+
+/// One machine for all calls, or one for each value of a key.
+#[derive(Debug)]
+pub(crate) enum ByKey<M> {
+    One(Arc<M>),
+    Each(Key, Keyed<M>),
+}
+
+impl<M> ByKey<M> {
+    pub(crate) fn new(key: Option<&Key>, make: impl FnOnce() -> M) -> Self {
+        match key {
+            None => Self::One(Arc::new(make())),
+            Some(key) => Self::Each(key.clone(), Keyed::default()),
+        }
+    }
+
+    /// Whether it tells calls apart by `key`.
+    pub(crate) fn is_by(&self, key: Option<&Key>) -> bool {
+        match self {
+            Self::One(_) => key.is_none(),
+            Self::Each(own, _) => key == Some(own),
+        }
+    }
+
+    /// The machine of this call.
+    pub(crate) fn of(&self, asking: &Asking<'_>, make: impl FnOnce() -> M) -> Held<'_, M> {
+        match self {
+            Self::One(machine) => Held::One(machine),
+            Self::Each(key, machines) => {
+                Held::OfKey(machines.get_or_insert_with(asking.value(key), make))
+            }
+        }
+    }
+
+    /// The same, to be kept for longer than this is borrowed.
+    fn own(&self, asking: &Asking<'_>, make: impl FnOnce() -> M) -> Held<'static, M> {
+        Held::OfKey(match self {
+            Self::One(machine) => machine.clone(),
+            Self::Each(key, machines) => machines.get_or_insert_with(asking.value(key), make),
+        })
+    }
+
+    /// Each machine there is.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&M)) {
+        match self {
+            Self::One(machine) => visit(machine),
+            Self::Each(_, machines) => machines.for_each(|_, machine| visit(machine)),
+        }
+    }
+}
+
+/// A machine, for as long as a call needs it; one of a key may be forgotten meanwhile.
+#[derive(Debug)]
+pub(crate) enum Held<'a, M> {
+    One(&'a M),
+    OfKey(Arc<M>),
+}
+
+impl<M> Deref for Held<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        match self {
+            Self::One(machine) => machine,
+            Self::OfKey(machine) => machine,
+        }
+    }
+}
+
+/// The rate limit.
+#[derive(Debug)]
+pub(crate) struct RateStep {
+    rule: LimitRule,
+    limiters: Arc<ByKey<RateLimiter>>,
+}
+
+impl RateStep {
+    /// By this rule; what `before` has counted goes on to count.
+    pub(crate) fn new(rule: &LimitRule, before: Option<&Self>, now: Moment) -> Self {
+        let key = rule.key.as_ref();
+        let limiters = match before.filter(|before| before.limiters.is_by(key)) {
+            Some(before) => {
+                before.limiters.for_each(|limiter| limiter.reconfigure(rule, now));
+                before.limiters.clone()
+            }
+            None => Arc::new(ByKey::new(key, || RateLimiter::new(rule, now))),
+        };
+        Self { rule: rule.clone(), limiters }
+    }
+
+    /// A call's turn, which may have to be waited for, but no longer than `left`.
+    pub(crate) fn turn(
+        &self,
+        asking: &Asking<'_>,
+        left: Duration,
+    ) -> Result<Turn<'_>, RateLimited> {
+        let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
+        self.reserve(limiter, asking.now, left)
+    }
+
+    /// The same, to be kept for longer than this is borrowed.
+    pub(crate) fn own_turn(
+        &self,
+        asking: &Asking<'_>,
+        left: Duration,
+    ) -> Result<Turn<'static>, RateLimited> {
+        let limiter = self.limiters.own(asking, || RateLimiter::new(&self.rule, asking.now));
+        self.reserve(limiter, asking.now, left)
+    }
+
+    fn reserve<'a>(
+        &self,
+        limiter: Held<'a, RateLimiter>,
+        now: Moment,
+        left: Duration,
+    ) -> Result<Turn<'a>, RateLimited> {
+        let ticket = limiter.reserve(1, self.rule.wait.min(left), now)?;
+        Ok(Turn { limiter, ticket: Some(ticket) })
+    }
+}
+
+/// A turn at a rate limit. Dropped before it is taken it is given back.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    limiter: Held<'a, RateLimiter>,
+    ticket: Option<Ticket>,
+}
+
+impl Turn<'_> {
+    /// How long to wait for it.
+    pub(crate) fn wait(&self) -> Duration {
+        self.ticket.as_ref().map_or(Duration::ZERO, Ticket::wait)
+    }
+
+    /// The call is made.
+    pub(crate) fn take(mut self) {
+        self.ticket = None;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.limiter.cancel(ticket, Moment::at(Instant::now()));
+        }
+    }
+}
