@@ -1,0 +1,140 @@
+//! Attempts after the first, and beside it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rpc_core::{CallReport, Code, Status};
+use tokio::time::{Instant, sleep};
+
+use crate::world::{Act, Inventory, World, broken, ms, price};
+
+const RETRY: &str = r#"[client."shop.Inventory"]
+    retry = { attempts = 3, backoff = "10ms" }"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_lands_on_another_node() {
+    let world = World::of(2).await;
+    let shop = world.client(RETRY).await;
+    world.nodes[0].does(broken());
+    for _ in 0..10 {
+        let report = CallReport::new();
+        assert_eq!(price(&shop.with_report(&report)).await.unwrap(), 1995);
+        assert_eq!(report.node().unwrap().to_string(), "mem://node-1");
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(world.nodes[0].calls() >= 4, "half of the calls begin there");
+    assert_eq!(world.nodes[1].retries.load(Ordering::SeqCst), world.nodes[0].calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_may_not_run_twice_is_not_repeated() {
+    let world = World::of(2).await;
+    let shop = world.client(RETRY).await;
+    world.all_do(&broken());
+    let failed = shop.reserve("A-17".into()).await.unwrap_err();
+    assert_eq!((failed.code(), world.calls()), (Code::Unavailable, 1));
+    price(&shop).await.unwrap_err();
+    assert_eq!(world.calls(), 1 + 3, "an idempotent one is, three times in all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pushback_is_waited_for_and_one_beyond_the_deadline_ends_the_call_at_once() {
+    let world = World::of(1).await;
+    let shop = world.client(RETRY).await;
+    let busy = Status::resource_exhausted("busy").with_retry_after(ms(300));
+    world.all_do(&Act::Fail(busy));
+    let begun = Instant::now();
+    price(&shop).await.unwrap_err();
+    assert!(begun.elapsed() >= ms(600), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    let failed = price(&shop.with_timeout(ms(200))).await.unwrap_err();
+    assert_eq!((failed.code(), begun.elapsed()), (Code::ResourceExhausted, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_are_paid_from_one_budget() {
+    let world = World::of(2).await;
+    let shop = world.client(RETRY).await;
+    world.all_do(&broken());
+    for _ in 0..100 {
+        price(&shop).await.unwrap_err();
+    }
+    let repeated = world.calls() - 100;
+    assert!((10..=32).contains(&repeated), "10 at first, and a fifth: {repeated}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_try_has_its_own_time() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory"]
+        timeout = "1s"
+        per_try = "100ms"
+        retry = { attempts = 2, backoff = "10ms" }"#,
+        )
+        .await;
+    world.nodes[0].does(Act::Never);
+    for _ in 0..4 {
+        let begun = Instant::now();
+        assert_eq!(price(&shop).await.unwrap(), 1995);
+        assert!(begun.elapsed() < ms(130));
+    }
+    assert!(world.nodes[0].calls() >= 2, "some of them begin there");
+    assert_eq!(world.nodes[0].calls(), world.nodes[0].dropped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_wins_and_the_loser_is_cancelled_on_its_node() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    world.nodes[0].does(Act::Never);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert_eq!(price(&shop).await.unwrap(), 1995);
+        assert!(begun.elapsed() <= ms(21), "{:?}", begun.elapsed());
+    }
+    sleep(ms(1)).await;
+    assert!(world.nodes[0].calls() >= 1, "one of two begins there");
+    assert_eq!(world.nodes[0].calls(), world.nodes[0].dropped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_fails_leaves_the_first_one_its_time() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    world.nodes[0].does(Act::After(ms(50), 7));
+    world.nodes[1].does(broken());
+    let begun = Instant::now();
+    let (one, two) = (price(&shop).await, price(&shop).await);
+    assert_eq!(one.or(two).unwrap(), 7);
+    assert!(begun.elapsed() >= ms(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hedges_are_paid_from_the_same_budget() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        timeout = "100ms"
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    world.all_do(&Act::Never);
+    for _ in 0..100 {
+        price(&shop).await.unwrap_err();
+    }
+    let joined = world.calls() - 100;
+    assert!((10..=45).contains(&joined), "{joined}");
+}

@@ -1,0 +1,156 @@
+//! Rules that change while calls go on, and what is told about them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::control::Switch;
+use rpc_core::governance::breaker::Mode;
+use rpc_core::governance::rules::{RuleSet, Side, Strength, Syntax};
+use tokio::time::sleep;
+
+use crate::world::{Act, World, broken, price};
+
+fn file(text: &str) -> Arc<RuleSet> {
+    Arc::new(RuleSet::parse(Strength::File, "rules.toml", Syntax::Toml, text, None).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_limit_keeps_what_it_has_counted() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        limit = { rate = "1/s", burst = 2 }"#,
+        )
+        .await;
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap();
+    world.governance.apply(file(
+        r#"[client."shop.Inventory/price"]
+        limit = { rate = "2/s", burst = 2 }"#,
+    ));
+    let refused = price(&shop).await.unwrap_err();
+    assert_eq!(refused.message(), "limit of 2/s (burst 2): retry in 500ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_breaker_stays_open() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 2, open = "10s" }"#,
+        )
+        .await;
+    world.all_do(&broken());
+    price(&shop).await.unwrap_err();
+    price(&shop).await.unwrap_err();
+    world.governance.apply(file(
+        r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 9, open = "10s" }"#,
+    ));
+    assert!(price(&shop).await.unwrap_err().is_refusal());
+    world.governance.apply(file(
+        r#"[client."shop.Inventory/price"]
+        breaker = "off""#,
+    ));
+    assert!(!price(&shop).await.unwrap_err().is_refusal(), "it is off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_wins_and_expires() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    let switch = Switch {
+        side: Side::Client,
+        target: "shop.Inventory/price",
+        key: "limit",
+        value: r#"{ rate = "1/min", burst = 1 }"#,
+        by: "anna",
+        lasts: Duration::from_secs(30),
+    };
+    world.governance.switch(switch).unwrap();
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap_err();
+    sleep(Duration::from_secs(31)).await;
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_turned_out_badly_is_rolled_back() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    world.governance.apply(file("[client.defaults]\nconcurrency = 9"));
+    world.governance.apply(file("[client.defaults]\nlimit = { rate = \"1/h\", burst = 1 }"));
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap_err();
+    assert_eq!(world.governance.roll_back("rules.toml", None, "anna").unwrap(), 3);
+    price(&shop).await.unwrap();
+    assert_eq!(world.governance.history("rules.toml").len(), 3);
+    assert!(world.governance.roll_back("else", None, "anna").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn caps_bound_also_what_a_caller_asks_for() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    world.governance.apply(file("[client.caps]\ntimeout = \"50ms\""));
+    world.all_do(&Act::Never);
+    let begun = tokio::time::Instant::now();
+    price(&shop.with_timeout(Duration::from_secs(9))).await.unwrap_err();
+    assert_eq!(begun.elapsed(), Duration::from_millis(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_is_held_open_by_hand() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 2 }"#,
+        )
+        .await;
+    assert_eq!(world.governance.force_breaker("shop.Inventory/price", Mode::ForcedOpen), 1);
+    assert!(price(&shop).await.unwrap_err().is_refusal());
+    world.governance.force_breaker("shop.Inventory/price", Mode::Automatic);
+    price(&shop).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 3, open = "5s" }"#,
+        )
+        .await;
+    world
+        .governance
+        .apply(file("[client.\"shop.Inventory/price\"]\nlimit = { rate = \"5/s\", burst = 2 }"));
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap_err();
+    let text = world.governance.explain("shop.Inventory/price");
+    assert!(text.starts_with("shop.Inventory/price  client\n"), "{text}");
+    assert!(text.contains("5/s burst 2"), "{text}");
+    assert!(text.contains("rules.toml:2"), "{text}");
+    assert!(text.contains("1 by limit in the last minute"), "{text}");
+    assert!(text.contains("builder"), "{text}");
+
+    world.all_do(&broken());
+    sleep(Duration::from_secs(10)).await;
+    for _ in 0..3 {
+        price(&shop).await.unwrap_err();
+        sleep(Duration::from_secs(1)).await;
+    }
+    price(&shop).await.unwrap_err();
+    let text = world.governance.explain("shop.Inventory/price");
+    assert!(text.contains("OPEN"), "{text}");
+    println!("{text}");
+    assert_eq!(
+        world.governance.explain("shop.Inventory/nothing"),
+        "shop.Inventory/nothing: nobody in this process calls or serves it\n",
+    );
+}

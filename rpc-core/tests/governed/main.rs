@@ -1,0 +1,10 @@
+//! Calls that are governed, as users see them: by the generated client, on the in-memory network, in
+//! paused time.
+
+mod attempts;
+mod breakers;
+mod changes;
+mod dark;
+mod degraded;
+mod limits;
+mod world;

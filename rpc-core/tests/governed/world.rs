@@ -1,0 +1,184 @@
+//! A shop on any number of nodes, each of which does what its test says.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rpc_core::client::ClientBuilder;
+use rpc_core::control::Governance;
+use rpc_core::testing::Network;
+use rpc_core::{Context, Server, ServerHandle, Status, service};
+use tokio::time::sleep;
+
+#[service(name = "shop.Inventory")]
+pub(crate) trait Inventory {
+    /// Price of an article in cents.
+    #[rpc(idempotent)]
+    async fn price(&self, sku: String) -> Result<u64, Status>;
+    /// Takes one out; not to be repeated.
+    async fn reserve(&self, sku: String) -> Result<u64, Status>;
+    #[rpc(idempotent, fallback = last_known_price)]
+    async fn quote(&self, sku: String) -> Result<u64, Status>;
+    #[rpc(idempotent, fallback = "default")]
+    async fn stock(&self, sku: String) -> Result<u64, Status>;
+}
+
+/// The degraded answer of `quote`: knows one article.
+async fn last_known_price(why: &Status, sku: String) -> Result<u64, Status> {
+    match sku.as_str() {
+        "A-17" => Ok(1),
+        _ => Err(Status::not_found(format!("no last price of {sku} ({})", why.code()))),
+    }
+}
+
+/// What a node does with a call.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Answer(u64),
+    Fail(Status),
+    /// Answers after so long.
+    After(Duration, u64),
+    Never,
+}
+
+/// A node's behaviour, which a test may change at any time, and what it has seen.
+pub(crate) struct Node {
+    act: Mutex<Act>,
+    pub(crate) calls: AtomicUsize,
+    /// Handlers that were dropped before they were done.
+    pub(crate) dropped: AtomicUsize,
+    pub(crate) retries: AtomicUsize,
+}
+
+impl Node {
+    pub(crate) fn does(&self, act: Act) {
+        *self.act.lock().unwrap() = act;
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn dropped(&self) -> usize {
+        self.dropped.load(Ordering::SeqCst)
+    }
+
+    async fn act(&self) -> Result<u64, Status> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.retries.fetch_add(usize::from(Context::current().is_retry()), Ordering::SeqCst);
+        let act = self.act.lock().unwrap().clone();
+        let mut watch = CountDrop { node: self, done: false };
+        let answer = match act {
+            Act::Answer(cents) => Ok(cents),
+            Act::Fail(status) => Err(status),
+            Act::After(time, cents) => {
+                sleep(time).await;
+                Ok(cents)
+            }
+            Act::Never => std::future::pending().await,
+        };
+        watch.done = true;
+        answer
+    }
+}
+
+struct CountDrop<'a> {
+    node: &'a Node,
+    done: bool,
+}
+
+impl Drop for CountDrop<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.node.dropped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Shop(pub(crate) Arc<Node>);
+
+impl Inventory for Shop {
+    async fn price(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+    async fn reserve(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+    async fn quote(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+    async fn stock(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+}
+
+/// Some nodes, and what their callers are governed by.
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) nodes: Vec<Arc<Node>>,
+    pub(crate) servers: Vec<ServerHandle>,
+    pub(crate) governance: Governance,
+}
+
+impl World {
+    /// So many nodes, which answer 1995 at once.
+    pub(crate) async fn of(count: usize) -> Self {
+        Self::with_rules(count, "").await
+    }
+
+    /// The same, whose servers have rules.
+    pub(crate) async fn with_rules(count: usize, rules: &str) -> Self {
+        let network = Network::new();
+        let (mut nodes, mut servers) = (Vec::new(), Vec::new());
+        for index in 0..count {
+            let node = Arc::new(Node {
+                act: Mutex::new(Act::Answer(1995)),
+                calls: AtomicUsize::new(0),
+                dropped: AtomicUsize::new(0),
+                retries: AtomicUsize::new(0),
+            });
+            let listener = network.listen(&format!("node-{index}")).unwrap();
+            let shop = InventoryServer::new(Shop(node.clone()));
+            servers
+                .push(Server::builder().add(shop).rules(rules).listen_on(listener).await.unwrap());
+            nodes.push(node);
+        }
+        Self { network, nodes, servers, governance: Governance::new() }
+    }
+
+    /// A client of all nodes, with these rules.
+    pub(crate) async fn client(&self, rules: &str) -> InventoryClient {
+        self.builder().rules(rules).connect(&self.address()).await.unwrap()
+    }
+
+    pub(crate) fn builder(&self) -> ClientBuilder<InventoryClient> {
+        InventoryClient::builder().network(&self.network).governance(&self.governance)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        let addresses = (0..self.nodes.len()).map(|index| format!("mem://node-{index}"));
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn all_do(&self, act: &Act) {
+        self.nodes.iter().for_each(|node| node.does(act.clone()));
+    }
+
+    /// Calls that any node has seen.
+    pub(crate) fn calls(&self) -> usize {
+        self.nodes.iter().map(|node| node.calls()).sum()
+    }
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn broken() -> Act {
+    Act::Fail(Status::unavailable("the database is down"))
+}
+
+pub(crate) async fn price(client: &InventoryClient) -> Result<u64, Status> {
+    client.price("A-17".into()).await
+}
