@@ -117,7 +117,7 @@ impl Inventory for Shop {
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) nodes: Vec<Arc<Node>>,
-    pub(crate) servers: Vec<ServerHandle>,
+    _servers: Vec<ServerHandle>,
     pub(crate) governance: Governance,
 }
 
@@ -138,13 +138,13 @@ impl World {
                 dropped: AtomicUsize::new(0),
                 retries: AtomicUsize::new(0),
             });
-            let listener = network.listen(&format!("node-{index}")).unwrap();
+            let listener = network.listen(format!("node-{index}")).unwrap();
             let shop = InventoryServer::new(Shop(node.clone()));
             servers
                 .push(Server::builder().add(shop).rules(rules).listen_on(listener).await.unwrap());
             nodes.push(node);
         }
-        Self { network, nodes, servers, governance: Governance::new() }
+        Self { network, nodes, _servers: servers, governance: Governance::new() }
     }
 
     /// A client of all nodes, with these rules.
