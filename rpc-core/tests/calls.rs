@@ -59,6 +59,41 @@ async fn a_panic_is_internal_and_harms_nobody_else() {
     assert_eq!(world.server.in_flight(), 0);
 }
 
+/// The handlers of one read share their memory and their place one after the other: whatever becomes of
+/// one, the next knows nothing of it.
+#[tokio::test(start_paused = true)]
+async fn calls_of_one_read_end_each_in_its_own_way() {
+    let world = world().await;
+    let lab = world.client().await;
+    lab.ready().await.unwrap();
+    let (brief, patient) =
+        (lab.with_timeout(Duration::from_secs(1)), lab.with_timeout(Duration::from_secs(9)));
+    let meanwhile = async {
+        settle().await;
+        let running = world.server.in_flight();
+        world.bench.release.add_permits(1);
+        running
+    };
+    let (first, boom, held, gone, echo, big, second, running) = tokio::join!(
+        brief.time_left(),
+        lab.boom(),
+        patient.hold(),
+        brief.until_cancelled(),
+        lab.echo("fine".into()),
+        lab.text(100_000),
+        patient.time_left(),
+        meanwhile,
+    );
+    assert_eq!((first.unwrap(), second.unwrap()), (Some(1_000_000), Some(9_000_000)));
+    assert_eq!(boom.unwrap_err().message(), "test.Lab/boom panicked");
+    assert_eq!((echo.unwrap(), big.unwrap().len()), ("fine".into(), 100_000));
+    held.unwrap();
+    assert_eq!(gone.unwrap_err().code(), Code::DeadlineExceeded);
+    assert_eq!(running, 2, "those that wait, and no place for those that are done");
+    settle().await;
+    assert_eq!((lab.channel().in_flight(), world.server.in_flight()), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn unknown_services_and_methods_are_named() {
     let world = world().await;

@@ -490,3 +490,60 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rpc_codec::{FrameCodec, ReceivedFrame};
+
+    use super::*;
+
+    fn batch(outbox: &Outbox) -> BytesMut {
+        let mut batch = BytesMut::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outbox.poll_take(&mut cx, &mut batch, false).is_ready());
+        batch
+    }
+
+    fn frames(mut batch: BytesMut) -> Vec<ReceivedFrame> {
+        let mut frames = FrameCodec::new(1024).take_whole(&mut batch).unwrap();
+        std::iter::from_fn(|| frames.next().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_gathers_without_a_lock_goes_out_with_what_others_queue_meanwhile() {
+        let outbox = Outbox::new(0);
+        outbox.set_checksum(true);
+        let mut gathered = Gathered::default();
+        gathered.push_response(&outbox, 1, b"one");
+        outbox.push_ping();
+        gathered.push_response(&outbox, 2, b"two");
+        assert!(gathered.len() > outbox.queued_bytes());
+        gathered.queue(&outbox);
+        assert_eq!(gathered.len(), 0);
+        let out = batch(&outbox);
+        let checked = Flags(out[5]).contains(Flags::CHECKSUM);
+        assert!(checked, "{out:?}");
+        let calls: Vec<_> =
+            frames(out).iter().map(|frame| (frame.call, frame.body().len())).collect();
+        assert_eq!(calls, [(0, 8), (1, 3), (2, 3)]);
+    }
+
+    #[test]
+    fn what_gathers_uses_the_buffer_of_the_batch_before() {
+        let outbox = Outbox::new(0);
+        let mut gathered = Gathered::default();
+        let mut written = BytesMut::new();
+        let mut seen = Vec::new();
+        for call in 1..=8 {
+            gathered.push_response(&outbox, call, b"body");
+            gathered.queue(&outbox);
+            let mut cx = Context::from_waker(Waker::noop());
+            written.clear();
+            assert!(outbox.poll_take(&mut cx, &mut written, false).is_ready());
+            seen.push(written.as_ptr());
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() <= 2, "two buffers take turns");
+    }
+}
