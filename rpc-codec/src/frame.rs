@@ -381,7 +381,7 @@ impl FrameCodec {
         let mut whole = 0;
         let mut frames = 0;
         while frames < most {
-            if !self.skip(src) {
+            if self.skipping > 0 && !self.skip(src) {
                 return Ok(0);
             }
             let Some(bytes) = src[whole..].first_chunk::<HEADER_LEN>() else { break };
