@@ -210,6 +210,11 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
 
 /// What an answer's bytes say.
 fn read(answer: Answer, limits: &Limits) -> Result<Response, Status> {
+    if answer.head().is_empty() {
+        // Nothing is said beside the value, which is the rule.
+        let arrived = Some(answer.at);
+        return Ok(Response { arrived, ..Response::new(answer.into_body()) });
+    }
     let garbled = |what: String| Status::internal(what).from(Origin::Client, Executed::Maybe);
     let head = ResponseHead::decode(answer.head())
         .map_err(|error| garbled(format!("bad response head: {error}")))?;
