@@ -335,3 +335,13 @@ async fn a_oneway_call_that_can_not_be_sent_says_where() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(status.message().starts_with("mem://a: the time was over"), "{status}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_flight_takes_little_of_its_task() {
+    let world = world().await;
+    let lab = world.client().await;
+    let call = lab.echo("hello".into());
+    let bytes = size_of_val(&call);
+    assert!(bytes <= 1_200, "{bytes} bytes");
+    call.await.unwrap();
+}

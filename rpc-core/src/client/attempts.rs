@@ -2,7 +2,7 @@
 //! All inside the call's time, on nodes that have not been tried yet, and paid from one budget.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::call::{attempt, nowhere};
 use super::governed::Governed;
 use super::node::Node;
 use crate::context::Context;
-use crate::control::{HedgeStep, PlaceOf};
+use crate::control::PlaceOf;
 use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
@@ -35,18 +35,21 @@ pub(super) async fn attempts(
     if call.steps.retry.is_some() || call.steps.hedge.is_some() {
         call.steps.budget.deposit(call.moment());
     }
-    let mut course = Course { call, place, tried: Vec::new(), sent: 0 };
-    match course.one(request, call.now).await {
-        Err(failed) => Box::pin(course.go_on(request, failed)).await,
-        answered => answered,
-    }
+    let (first, node) = call.core.pick(&[]).ok_or_else(nowhere)?;
+    let mut course = Course { call, place, first, tried: Vec::new(), sent: 0 };
+    let failed = match course.attempt(node, request, call.now).await {
+        Err(failed) => failed,
+        answered => return answered,
+    };
+    Box::pin(course.go_on(request, failed)).await
 }
 
 /// A call's attempts so far.
 struct Course<'a> {
     call: &'a Governed<'a>,
     place: Option<&'a PlaceOf<'a>>,
-    /// The nodes that have been tried in this round.
+    first: usize,
+    /// The nodes that have been tried in this round; none as long as that is only the first.
     tried: Vec<usize>,
     /// Attempts that were paid for, after the first.
     sent: u32,
@@ -99,25 +102,19 @@ impl<'a> Course<'a> {
                     return Err(failed);
                 }
             }
-            match self.one(request, Instant::now()).await {
+            let node = self.next_node()?;
+            match self.attempt(node, request, Instant::now()).await {
                 Err(status) => failed = status,
                 answered => return answered,
             }
         }
     }
 
-    /// One attempt, which others may join if it is slow.
-    async fn one(&mut self, request: &mut Request, began: Instant) -> Answer {
-        let node = self.next_node()?;
-        request.deadline = Some(self.call.try_deadline(began));
-        match &self.call.steps.hedge {
-            None => watched(self.call, self.place, node, request, began).await,
-            Some(step) => self.hedged(step, node, request, began).await,
-        }
-    }
-
     /// A node that has not been tried; once all have been, one that has.
     fn next_node(&mut self) -> Result<&'a Arc<Node>, Status> {
+        if self.tried.is_empty() {
+            self.tried.push(self.first);
+        }
         if self.tried.len() == self.call.core.node_count() {
             self.tried.clear();
         }
@@ -126,45 +123,51 @@ impl<'a> Course<'a> {
         Ok(node)
     }
 
-    /// An attempt that is joined by others once it takes longer than most.
-    async fn hedged(
+    /// One attempt, which others join once it takes longer than most, if it is hedged.
+    async fn attempt(
         &mut self,
-        step: &HedgeStep,
-        node: &Arc<Node>,
-        request: &Request,
+        node: &'a Arc<Node>,
+        request: &mut Request,
         began: Instant,
     ) -> Answer {
-        let after = step.hedge.after(0, Moment::at(began));
-        let mut first = pin!(watched(self.call, self.place, node, request, began));
-        let Some(after) = after else { return first.await };
+        let call = self.call;
+        request.deadline = Some(call.try_deadline(began));
+        let mut watch = Watch { call, place: self.place, began, ended: false };
+        let after = call.hedge_after(began);
+        let mut first = pin!(attempt(call.core, node, request, began, call.facts));
         let mut timer = None;
         let early = poll_fn(|cx| {
             if let Poll::Ready(answer) = first.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
+            let Some(after) = after else { return Poll::Pending };
             // Only now, so that no timer is armed for an answer that is there at once.
             let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(began + after)));
             timer.as_mut().poll(cx).map(|()| None)
-        })
-        .await;
-        match early {
-            Some(answer) => answer,
-            None => Box::pin(self.race(step, first, request, after)).await,
+        });
+        if let Some(answer) = early.await {
+            watch.end_with(&answer);
+            return answer;
         }
+        let first = async {
+            let answer = first.await;
+            watch.end_with(&answer);
+            answer
+        };
+        Box::pin(self.race(first, request, after.unwrap_or_default())).await
     }
 
     /// The first good answer of `first` and those that join it. Whoever is slower is dropped, and so
     /// cancelled on the wire.
     async fn race(
         &mut self,
-        step: &HedgeStep,
-        first: Pin<&mut (impl Future<Output = Answer> + Send)>,
+        first: impl Future<Output = Answer> + Send,
         request: &Request,
         after: Duration,
     ) -> Answer {
         let mut running = FuturesUnordered::<BoxFuture<'_, Answer>>::new();
         running.push(Box::pin(first));
-        let mut left = step.rule.max;
+        let mut left = self.call.steps.hedge.as_ref().map_or(0, |step| step.rule.max);
         loop {
             if left > 0 && !self.may_hedge() {
                 left = 0;
@@ -225,8 +228,7 @@ async fn watched(
 ) -> Answer {
     let mut watch = Watch { call, place, began, ended: false };
     let answer = attempt(call.core, node, request, began, call.facts).await;
-    let outcome = call.method.about.outcome(&answer);
-    watch.end(outcome, answer.as_ref().ok().and_then(|response| response.arrived));
+    watch.end_with(&answer);
     answer
 }
 
@@ -240,6 +242,11 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    fn end_with(&mut self, answer: &Answer) {
+        let arrived = answer.as_ref().ok().and_then(|response| response.arrived);
+        self.end(self.call.method.about.outcome(answer), arrived);
+    }
+
     fn end(&mut self, outcome: Outcome, arrived: Option<Instant>) {
         self.ended = true;
         let hedge = self.call.steps.hedge.as_ref();

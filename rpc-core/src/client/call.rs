@@ -59,12 +59,11 @@ async fn ungoverned(
     facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
     let (index, node) = settle(core, method, request, now)?;
-    match attempt(core, node, request, now, facts).await {
-        Err(status) if is_free_to_resend(&status) => {
-            Box::pin(elsewhere(core, request, index, status, facts)).await
-        }
-        result => result,
-    }
+    let failed = match attempt(core, node, request, now, facts).await {
+        Err(status) if is_free_to_resend(&status) => status,
+        result => return result,
+    };
+    Box::pin(elsewhere(core, request, index, failed, facts)).await
 }
 
 /// What is settled before anything is sent: what the call inherits, when it ends, where it goes first.

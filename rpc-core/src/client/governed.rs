@@ -192,6 +192,11 @@ impl<'a> Governed<'a> {
         Moment::at(self.now)
     }
 
+    /// How long an attempt that begins at `began` goes on alone; for ever if it is not hedged.
+    pub(super) fn hedge_after(&self, began: Instant) -> Option<Duration> {
+        self.steps.hedge.as_ref()?.hedge.after(0, Moment::at(began))
+    }
+
     /// How long the call may still take.
     pub(super) fn left_at(&self, now: Instant) -> Duration {
         self.deadline.saturating_duration_since(now)
