@@ -58,6 +58,15 @@ fn governance_knows_no_io() {
 }
 
 #[test]
+fn control_knows_neither_end() {
+    absent(
+        "rpc-core/src",
+        |name| name.starts_with("control/"),
+        &["crate::client", "crate::server", "crate::transport", "crate::connection"],
+    );
+}
+
+#[test]
 fn client_and_server_do_not_know_each_other() {
     absent("rpc-core/src", |name| name.starts_with("client/"), &["crate::server"]);
     absent("rpc-core/src", |name| name.starts_with("server/"), &["crate::client"]);

@@ -19,7 +19,8 @@ use crate::governance::hedge::Hedge;
 use crate::governance::outcome::{Classify, Degradation, Outcome};
 use crate::governance::retry::{Budget, RetryPolicy};
 use crate::governance::rules::{
-    BreakerRule, FallbackRule, HedgeRule, Keys, Resolved, RuleKey, RuleSet, Rules, Setting, lesser,
+    BreakerRule, FallbackRule, HedgeRule, Keys, MethodFacts, Resolved, RuleKey, RuleSet, Rules,
+    Setting, lesser,
 };
 use crate::method::Method;
 use crate::request::Response;
@@ -30,6 +31,8 @@ use crate::status::Status;
 pub(crate) struct About {
     pub(crate) path: Cow<'static, str>,
     pub(crate) is_idempotent: bool,
+    /// What rules have to fit; nothing is known of a path that somebody calls without a stub.
+    pub(super) facts: Option<MethodFacts>,
     pub(crate) classify: Option<Classify>,
     /// What its attribute says.
     pub(crate) attribute: Rules,
@@ -38,9 +41,15 @@ pub(crate) struct About {
 impl About {
     /// A method that `#[service]` knows.
     pub(crate) fn method(method: &Method) -> Self {
+        let default = Some(Setting::On(FallbackRule::Default));
         Self {
             path: method.path().into(),
             is_idempotent: method.is_idempotent(),
+            facts: Some(MethodFacts {
+                idempotent: method.is_idempotent(),
+                oneway: method.is_oneway(),
+                returns_default: method.rules().fallback == default,
+            }),
             classify: method.classify(),
             attribute: method.rules().clone(),
         }
@@ -48,7 +57,7 @@ impl About {
 
     /// A path that somebody calls without a stub.
     pub(crate) fn path(path: Cow<'static, str>) -> Self {
-        Self { path, is_idempotent: false, classify: None, attribute: Rules::NONE }
+        Self { path, is_idempotent: false, facts: None, classify: None, attribute: Rules::NONE }
     }
 
     /// What this end of a call is.

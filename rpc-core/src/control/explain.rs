@@ -9,7 +9,7 @@ use super::server::ServerMethod;
 use crate::governance::Moment;
 use crate::governance::breaker::State;
 use crate::governance::outcome::Degradation;
-use crate::governance::rules::{Live, RuleKey, explain};
+use crate::governance::rules::{FallbackRule, Live, RuleKey, Setting, explain};
 
 /// Everything about the methods of this path: as they are called, at each target, and as they are
 /// served.
@@ -20,7 +20,11 @@ pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String
         if clients.len() > 1 {
             text.push_str(&format!("at {}: ", method.target));
         }
-        text.push_str(&explain(&governance.resolve_client(method), now, &of_client(method, now)));
+        text.push_str(&explain(
+            &governance.resolve_client(method),
+            now,
+            &of_client(governance, method, now),
+        ));
     }
     for method in governance.servers_of(path) {
         text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
@@ -34,21 +38,22 @@ pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String
     text
 }
 
-fn of_client(method: &ClientMethod, now: Moment) -> Vec<Live> {
+fn of_client(governance: &Governance, method: &ClientMethod, now: Moment) -> Vec<Live> {
     let steps = method.steps();
-    let mut live = Vec::new();
+    let mut live = out_of_place(method, governance);
     if let Some(step) = &steps.breaker {
-        let mut several = 0;
+        let (mut all, mut not_closed) = (0, Vec::new());
         step.breakers.for_each(|breaker| {
-            several += 1;
+            all += 1;
             if breaker.state(now) != State::Closed {
-                live.push(Live::Instead(RuleKey::Breaker, breaker.snapshot(now).to_string()));
+                not_closed.push(breaker.snapshot(now).to_string());
             }
         });
-        let open = live.len();
         if step.rule.key.is_some() {
-            live.clear();
-            live.push(Live::Note(RuleKey::Breaker, format!("{open} of {several} not closed")));
+            let how_many = format!("{} of {all} not closed", not_closed.len());
+            live.push(Live::Note(RuleKey::Breaker, how_many));
+        } else if let Some(state) = not_closed.pop() {
+            live.push(Live::Instead(RuleKey::Breaker, state));
         }
     }
     if let Some(limit) = steps.concurrency.as_ref().and_then(|step| step.adaptive()) {
@@ -64,6 +69,23 @@ fn of_client(method: &ClientMethod, now: Moment) -> Vec<Live> {
         live.push(Live::Note(RuleKey::Fallback, format!("failed for {}", calls(failed))));
     }
     live.extend(refused(&method.refusals, now));
+    live
+}
+
+/// Rules that a defaults or a service entry has for many methods, and that can't be for this one.
+fn out_of_place(method: &ClientMethod, governance: &Governance) -> Vec<Live> {
+    let rules = governance.resolve_client(method).rules;
+    let mut live = Vec::new();
+    if rules.is_on(RuleKey::Hedge) && !method.about.is_idempotent {
+        let why = "not in force: the method is not idempotent";
+        live.push(Live::Note(RuleKey::Hedge, why.to_owned()));
+    }
+    if rules.fallback == Some(Setting::On(FallbackRule::Default))
+        && method.about.attribute.fallback != rules.fallback
+    {
+        let why = "not in force: its attribute has no `fallback = \"default\"`";
+        live.push(Live::Note(RuleKey::Fallback, why.to_owned()));
+    }
     live
 }
 

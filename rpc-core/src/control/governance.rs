@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::client::{About, ClientMethod};
@@ -17,11 +19,13 @@ use super::history::{History, NoSuchVersion, Version};
 use super::server::ServerMethod;
 use super::source::{Source, Standing, Trouble, follow};
 use crate::governance::Moment;
+use crate::governance::adaptive::Adaptive;
+use crate::governance::adaptive::cpu::{self, CpuMeter};
 use crate::governance::breaker::Mode;
 use crate::governance::retry::{Budget, BudgetSettings};
 use crate::governance::rules::{
-    Mistakes, Override, Overrides, Resolved, RuleKey, RuleSet, Rules, Side, Strength, Syntax,
-    Target, resolve,
+    MethodFacts, Mistakes, Override, Overrides, Resolved, RuleKey, RuleSet, Rules, Side, Strength,
+    Syntax, Target, resolve,
 };
 use crate::status::{Code, Status};
 
@@ -56,6 +60,8 @@ struct Inner {
     servers: Mutex<Vec<Weak<ServerMethod>>>,
     /// Tells tasks that nobody is left for whom they could work.
     alive: watch::Sender<()>,
+    /// Somebody measures how busy the CPU is.
+    is_measured: AtomicBool,
 }
 
 /// What has been said, by whom.
@@ -151,7 +157,9 @@ impl Governance {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn watch_file(&self, path: impl Into<PathBuf>) -> Result<(), Arc<Trouble>> {
-        let source = FileSource::new(path);
+        let inner = Arc::downgrade(&self.0);
+        let known = move |path: &str| Self(inner.upgrade()?).facts_of(path);
+        let source = FileSource::new(path).with_methods(known);
         let name = source.name().into();
         let mut standing = self.watch(source);
         let heard = |standing: &Standing| standing.rules.is_some() || standing.trouble.is_some();
@@ -291,13 +299,25 @@ impl Governance {
         method
     }
 
-    /// A method that is served from now on.
-    pub(crate) fn serve(&self, method: &Arc<ServerMethod>) {
-        let mut servers = lock(&self.0.servers);
-        servers.retain(|method| method.strong_count() > 0);
-        servers.push(Arc::downgrade(method));
-        drop(servers);
-        self.renew_server(method);
+    /// Methods that are served from now on, by a server of this runtime.
+    pub(crate) fn serve<'a>(&self, methods: impl Iterator<Item = &'a Arc<ServerMethod>>) {
+        for method in methods {
+            let mut servers = lock(&self.0.servers);
+            servers.retain(|method| method.strong_count() > 0);
+            servers.push(Arc::downgrade(method));
+            drop(servers);
+            self.renew_server(method);
+        }
+        if !self.0.is_measured.swap(true, Ordering::Relaxed) {
+            tokio::spawn(measure(Arc::downgrade(&self.0), self.0.alive.subscribe()));
+        }
+    }
+
+    /// The limits of servers that want to know how busy the CPU is.
+    fn adaptive_limits(&self) -> Vec<Arc<Adaptive>> {
+        let servers: Vec<_> = lock(&self.0.servers).iter().filter_map(Weak::upgrade).collect();
+        let steps = servers.iter().filter_map(|method| method.governed());
+        steps.filter_map(|steps| steps.concurrency.as_ref()?.adaptive().cloned()).collect()
     }
 
     /// Every target's method of this path.
@@ -307,6 +327,12 @@ impl Governance {
         let mut methods: Vec<_> = of_path.filter_map(|(_, method)| method.upgrade()).collect();
         methods.sort_by(|one, other| one.target.cmp(&other.target));
         methods
+    }
+
+    /// What is known of the method of this path, once somebody calls it by a generated client.
+    fn facts_of(&self, path: &str) -> Option<MethodFacts> {
+        let method = self.clients_of(path).pop()?;
+        method.about.facts
     }
 
     /// Every server's method of this path.
@@ -403,6 +429,44 @@ async fn obey(
         let Some(inner) = inner.upgrade() else { return };
         let now = standing.borrow_and_update().clone();
         Governance(inner).hear(name.clone(), &now);
+    }
+}
+
+/// How often the CPU is looked at: go-zero's quarter of a second.
+const MEASURED_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked whether a rule has made that necessary.
+const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells adaptive limits how busy the CPU is, for as long as there is a server in this runtime.
+async fn measure(inner: Weak<Inner>, mut alive: watch::Receiver<()>) {
+    let _unmeasured = Unmeasured(inner.clone());
+    let (mut meter, mut every) = (CpuMeter::default(), LOOKED_FOR_EVERY);
+    loop {
+        tokio::select! {
+            () = sleep(every) => {}
+            _ = alive.changed() => return,
+        }
+        let Some(governance) = inner.upgrade().map(Governance) else { return };
+        let limits = governance.adaptive_limits();
+        if limits.is_empty() {
+            every = LOOKED_FOR_EVERY;
+            continue;
+        }
+        every = MEASURED_EVERY;
+        let reading = spawn_blocking(|| cpu::read("/".as_ref())).await.ok().flatten();
+        let share = meter.observe(reading, now());
+        limits.iter().for_each(|limit| limit.observe_cpu(share, now()));
+    }
+}
+
+/// Dropped with its runtime, it leaves the measuring to a server of another one.
+struct Unmeasured(Weak<Inner>);
+
+impl Drop for Unmeasured {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.is_measured.store(false, Ordering::Relaxed);
+        }
     }
 }
 

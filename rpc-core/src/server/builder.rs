@@ -184,7 +184,7 @@ impl ServerBuilder {
         check_name("server", &self.name)?;
         let rules = Arc::new(rules_of_builder(&self.rules)?);
         let router = Router::with_rules(self.services, &rules)?;
-        router.routes().for_each(|route| self.governance.serve(&route.governed));
+        self.governance.serve(router.routes().map(|route| &route.governed));
         let layered = self.layers.around(|| BoxService::new(router.clone()));
         let limits = &self.limits.connection;
         let hello = Hello {

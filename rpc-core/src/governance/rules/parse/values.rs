@@ -362,7 +362,11 @@ fn breaker(reader: &mut Reader<'_>, node: &Node) -> Option<BreakerRule> {
     let open = open.unwrap_or(anyway.open.min(max_open.unwrap_or(anyway.open)));
     let rule = BreakerRule {
         kind: kind.unwrap_or(anyway.kind),
-        failure_rate: failure_rate.unwrap_or(anyway.failure_rate),
+        // Who says when it opens has said all of it, as in an attribute.
+        failure_rate: failure_rate.unwrap_or_else(|| {
+            let is_said = slow_rate.is_some() || consecutive.is_some();
+            anyway.failure_rate.filter(|_| !is_said)
+        }),
         slow_rate: slow_rate.unwrap_or(anyway.slow_rate),
         slow: slow.unwrap_or(anyway.slow),
         consecutive,
