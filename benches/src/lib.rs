@@ -6,7 +6,8 @@ mod rally;
 mod work;
 
 pub use echo::{
-    Answering, Echo, EchoClient, EchoDefault, EchoDefaultClient, EchoDefaultServer, EchoServer,
+    Answering, Echo, EchoClient, EchoDefault, EchoDefaultClient, EchoDefaultServer, EchoGoverned,
+    EchoGovernedClient, EchoServer,
 };
 pub use note::Note;
 pub use rally::rally;

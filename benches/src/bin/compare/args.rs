@@ -20,7 +20,7 @@ What is measured:
     --quick          enough to judge by, in less than three minutes
     --smoke          that everything works, in a few seconds
     --only PEERS     some peers only: `ours,raw-msg`, or `ours/msgpack` for one format
-    --scenario NAMES some of echo, compute, mixed-idle, mixed, idle
+    --scenario NAMES some of echo, compute, mixed-idle, mixed, governed, idle
     --cells CELLS    echoes only, with so many calls in flight / connections: `64/1,256/4`
     --payload SIZES  echoes only, with so many bytes: `32,1024`
     --rounds N       how often each cell is measured

@@ -21,6 +21,8 @@ pub(crate) enum Scenario {
     Mixed,
     /// The same echoes, without that call.
     MixedIdle,
+    /// Echoes, called by every rule there is.
+    Governed,
     /// Connections that have carried a call, and nothing more.
     Idle,
 }
@@ -81,11 +83,13 @@ impl Scenario {
             Self::Compute => "compute",
             Self::Mixed => "mixed",
             Self::MixedIdle => "mixed-idle",
+            Self::Governed => "governed",
             Self::Idle => "idle",
         }
     }
 
-    const ALL: [Self; 5] = [Self::Echo, Self::Compute, Self::MixedIdle, Self::Mixed, Self::Idle];
+    const ALL: [Self; 6] =
+        [Self::Echo, Self::Compute, Self::MixedIdle, Self::Mixed, Self::Governed, Self::Idle];
 
     /// Whether handlers compute, and several workers are to be seen at work.
     pub(crate) fn is_about_workers(self) -> bool {

@@ -5,7 +5,7 @@ use tokio::runtime::Runtime;
 use crate::cell::{Measurement, Scenario};
 use crate::child::Endpoints;
 use crate::figures::Figures;
-use crate::peer::Peer;
+use crate::peer::{Governed, Peer};
 use crate::{Failure, idle, runtime, usage, volley};
 
 /// The driver's CPU; the server has the other one.
@@ -30,6 +30,9 @@ pub(crate) fn drive<P: Peer>(
 ) -> Result<Figures, Failure> {
     match measurement.cell.scenario {
         Scenario::Idle => idle::measure::<P>(runtime, measurement, server),
+        Scenario::Governed if P::NAME == Governed::NAME => {
+            volley::measure::<Governed>(runtime, measurement, server)
+        }
         _ => volley::measure::<P>(runtime, measurement, server),
     }
 }

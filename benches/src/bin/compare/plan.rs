@@ -43,6 +43,7 @@ pub(crate) fn steps(extent: Extent) -> Vec<Step> {
     match extent {
         Extent::Full => {
             let mut steps = echoes(&[32, 1024, 16_384], &all, 3, ms(1000));
+            steps.push(governed(7, ms(1000)));
             steps.extend(about_workers(3, ms(1000)));
             steps.extend(idle(IDLE, ms(1000)));
             steps
@@ -53,12 +54,14 @@ pub(crate) fn steps(extent: Extent) -> Vec<Step> {
             let mut steps = echoes(&[32], &judged, 3, ms(300));
             steps.extend(uncounted(echoes(&[32], &others, 2, ms(250))));
             steps.extend(uncounted(echoes(&[1024, 16_384], &[Load::new(64, 1)], 2, ms(250))));
+            steps.push(governed(5, ms(300)));
             steps.extend(about_workers(2, ms(400)));
             steps.extend(idle(IDLE, ms(300)).map(among(&["ours/protobuf", "raw-msg", "rest"])));
             steps
         }
         Extent::Smoke => {
             let mut steps = echoes(&[32], &[Load::new(16, 4)], 1, ms(50));
+            steps.push(governed(1, ms(50)));
             steps.extend(about_workers(1, ms(50)));
             steps.extend(idle(50, ms(50)));
             steps
@@ -97,6 +100,17 @@ fn among(names: &'static [&'static str]) -> impl Fn(Step) -> Step {
         step.contenders.retain(|one| names.iter().any(|name| one.is_named(name)));
         step
     }
+}
+
+/// What all rules together cost, beside none.
+fn governed(rounds: u32, window: Duration) -> Step {
+    let cell = Cell {
+        scenario: Scenario::Governed,
+        payload_bytes: 32,
+        load: Load::new(64, 1),
+        workers: 1,
+    };
+    Step { cell, contenders: Contender::governed(), rounds, window, counted: true }
 }
 
 /// What handlers that compute do to each other and to others.
@@ -165,7 +179,13 @@ mod tests {
             let step = step.unwrap_or_else(|| panic!("{wanted} with {payload_bytes} B"));
             assert!(step.rounds >= 2 && step.contenders.len() == Contender::all().len());
         }
-        for scenario in [Scenario::Compute, Scenario::Mixed, Scenario::MixedIdle, Scenario::Idle] {
+        for scenario in [
+            Scenario::Compute,
+            Scenario::Mixed,
+            Scenario::MixedIdle,
+            Scenario::Governed,
+            Scenario::Idle,
+        ] {
             assert!(steps.iter().any(|step| step.cell.scenario == scenario), "{scenario:?}");
         }
     }

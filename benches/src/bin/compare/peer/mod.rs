@@ -13,6 +13,8 @@ mod tarpc;
 #[cfg(feature = "peers")]
 mod tonic;
 
+pub(crate) use ours::Governed;
+
 use std::fmt;
 use std::future::ready;
 use std::net::SocketAddr;
@@ -120,6 +122,9 @@ static RIVALS: &[Entry] = &[];
 static RIVALS: &[Entry] =
     &[entry::<tonic::Tonic>(), entry::<tarpc::Tarpc>(), entry::<connectrpc::Connectrpc>()];
 
+/// Those that only the scenario `governed` has.
+static BESIDE: &[Entry] = &[entry::<ours::Plain>()];
+
 /// One of the peers, named `peer/format`.
 #[derive(Clone, Copy)]
 pub(crate) struct Contender(&'static Entry);
@@ -129,9 +134,15 @@ impl Contender {
         OWN.iter().chain(RIVALS).map(Self).collect()
     }
 
+    /// This framework with all rules, and without any.
+    pub(crate) fn governed() -> Vec<Self> {
+        OWN.iter().take(1).chain(BESIDE).map(Self).collect()
+    }
+
     /// Those that are meant by `peer` or `peer/format`.
     pub(crate) fn named(name: &str) -> Result<Vec<Self>, Failure> {
         let mut all = Self::all();
+        all.extend(BESIDE.iter().map(Self));
         let known: Vec<_> = all.iter().map(ToString::to_string).collect();
         all.retain(|one| one.is_named(name));
         if all.is_empty() {

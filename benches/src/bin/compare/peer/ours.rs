@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use benches::{
     Answering, Echo, EchoClient, EchoDefault as _, EchoDefaultClient, EchoDefaultServer,
-    EchoServer, Note, Work,
+    EchoGoverned as _, EchoGovernedClient, EchoServer, Note, Work,
 };
 use rpc_core::server::{Serve, ServerLimits};
 use rpc_core::{Address, Server};
@@ -16,6 +16,12 @@ use crate::cell::{COMPUTING, Cell, Load, Scenario};
 
 /// A service that speaks Protobuf.
 pub(crate) struct Protobuf;
+
+/// The same, called by every rule there is: what [`Protobuf`] is in the scenario `governed`.
+pub(crate) struct Governed;
+
+/// The same, without any: what that is to be compared with, in the same rounds.
+pub(crate) struct Plain;
 
 /// A service that does not choose its format.
 pub(crate) struct Msgpack;
@@ -41,6 +47,39 @@ impl Peer for Protobuf {
             .await?;
         client.ready().await?;
         Ok(vec![client; load.in_flight])
+    }
+}
+
+impl Peer for Governed {
+    const NAME: &'static str = Protobuf::NAME;
+    const FORMAT: &'static str = Protobuf::FORMAT;
+    type Caller = EchoGovernedClient;
+
+    async fn serve(cell: Cell) -> Result<SocketAddr, Failure> {
+        Protobuf::serve(cell).await
+    }
+
+    async fn connect(server: SocketAddr, load: Load) -> Result<Vec<EchoGovernedClient>, Failure> {
+        let client = EchoGovernedClient::builder()
+            .connections(load.connections)
+            .connect(&format!("tcp://{server}"))
+            .await?;
+        client.ready().await?;
+        Ok(vec![client; load.in_flight])
+    }
+}
+
+impl Peer for Plain {
+    const NAME: &'static str = "ours-plain";
+    const FORMAT: &'static str = Protobuf::FORMAT;
+    type Caller = EchoClient;
+
+    async fn serve(cell: Cell) -> Result<SocketAddr, Failure> {
+        Protobuf::serve(cell).await
+    }
+
+    async fn connect(server: SocketAddr, load: Load) -> Result<Vec<EchoClient>, Failure> {
+        Protobuf::connect(server, load).await
     }
 }
 
@@ -72,6 +111,14 @@ impl Caller for EchoClient {
 
     async fn compute(&self, note: Note) -> Result<Note, Failure> {
         Ok(Echo::compute(self, note).await?)
+    }
+}
+
+impl Caller for EchoGovernedClient {
+    type Ball = Note;
+
+    async fn call(&self, note: Note) -> Result<Note, Failure> {
+        Ok(self.echo(note).await?)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Grid {
 
 const NOT_MEASURED: &str = "-";
 
-type Column = (&'static str, fn(&Summary<'_>, Option<&Summary<'_>>) -> Option<String>);
+type Column = (&'static str, fn(&Summary<'_>, &[Summary<'_>]) -> Option<String>);
 
 /// In the order they are shown in; those that nobody has a figure for are not.
 const COLUMNS: &[Column] = &[
@@ -25,10 +25,8 @@ const COLUMNS: &[Column] = &[
         let median = peer.median(|figures| figures.calls_per_s)?;
         Some(format!("{:.0}%", median.spread * 100.0))
     }),
-    ("× raw-msg", |peer, limit| {
-        let ratio = peer.ratio(limit?, |figures| figures.calls_per_s)?;
-        Some(format!("{:.2}", ratio.value))
-    }),
+    ("× raw-msg", |peer, cell| times(peer, cell, "raw-msg")),
+    ("× without rules", |peer, cell| times(peer, cell, "ours-plain")),
     ("p50 µs", |peer, _| figure(peer, |figures| figures.p50_us, 1)),
     ("p99 µs", |peer, _| figure(peer, |figures| figures.p99_us, 1)),
     ("p99.9 µs", |peer, _| figure(peer, |figures| figures.p999_us, 1)),
@@ -42,6 +40,13 @@ const COLUMNS: &[Column] = &[
     ("errors", |peer, _| Some(peer.errors().to_string())),
 ];
 
+/// The calls of `peer`, as a multiple of those of the peer of this name.
+fn times(peer: &Summary<'_>, cell: &[Summary<'_>], name: &str) -> Option<String> {
+    let other = cell.iter().find(|peer| peer.of().peer == name)?;
+    let ratio = peer.ratio(other, |figures| figures.calls_per_s)?;
+    Some(format!("{:.2}", ratio.value))
+}
+
 fn figure(peer: &Summary<'_>, of: fn(&Figures) -> Option<f64>, digits: usize) -> Option<String> {
     Some(grouped(&format!("{:.digits$}", peer.median(of)?.value)))
 }
@@ -52,14 +57,13 @@ pub(crate) fn grids(rows: &[Row]) -> Vec<Grid> {
 }
 
 fn grid(cell: &[Summary<'_>]) -> Grid {
-    let limit = cell.iter().find(|peer| peer.of().peer == "raw-msg");
     let mut grid = Grid {
         title: title(&cell[0]),
         header: Vec::new(),
         lines: cell.iter().map(|peer| (peer.of().name(), Vec::new())).collect(),
     };
     for (name, text) in COLUMNS {
-        let column: Vec<_> = cell.iter().map(|peer| text(peer, limit)).collect();
+        let column: Vec<_> = cell.iter().map(|peer| text(peer, cell)).collect();
         if column.iter().any(Option::is_some) {
             grid.header.push(name);
             for ((_, line), text) in grid.lines.iter_mut().zip(column) {
