@@ -2,20 +2,20 @@
 //! All inside the call's time, on nodes that have not been tried yet, and paid from one budget.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::call::{attempt, nowhere};
 use super::governed::Governed;
 use super::node::Node;
 use crate::context::Context;
-use crate::control::PlaceOf;
+use crate::control::{Alarm, HedgeStep, PlaceOf};
 use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
@@ -140,10 +140,17 @@ impl<'a> Course<'a> {
             if let Poll::Ready(answer) = first.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
-            let Some(after) = after else { return Poll::Pending };
-            // Only now, so that no timer is armed for an answer that is there at once.
-            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(began + after)));
-            timer.as_mut().poll(cx).map(|()| None)
+            // Only now, so that nothing is armed for an answer that is there at once.
+            match (after, call.steps.hedge.as_ref()) {
+                (Some(after), Some(step)) => match &mut timer {
+                    Some(timer) => Timer::poll(timer, cx).map(|()| None),
+                    None => {
+                        timer = Some(Timer::set(step, began + after, cx));
+                        Poll::Pending
+                    }
+                },
+                _ => Poll::Pending,
+            }
         });
         if let Some(answer) = early.await {
             watch.end_with(&answer);
@@ -215,6 +222,37 @@ impl<'a> Course<'a> {
     /// Whether this failure of one attempt leaves hope in the others.
     fn is_worth_waiting(&self, failed: &Status) -> bool {
         self.call.method.about.outcome_of_status(failed).is_retryable(failed)
+    }
+}
+
+/// When an attempt has gone on alone for long enough.
+enum Timer<'a> {
+    Alarm(Alarm<'a>),
+    /// Where too many have set an alarm.
+    Own(Pin<Box<Sleep>>),
+}
+
+impl<'a> Timer<'a> {
+    /// Wakes the task at `at`, which has yet to come.
+    fn set(step: &'a HedgeStep, at: Instant, cx: &mut task::Context<'_>) -> Self {
+        step.alarms.set(at, cx.waker()).map_or_else(
+            || {
+                let mut sleep = Box::pin(sleep_until(at));
+                // It is armed by being polled; should its time have come, it wakes the task at once.
+                if sleep.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+                Self::Own(sleep)
+            },
+            Self::Alarm,
+        )
+    }
+
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        match self {
+            Self::Alarm(alarm) => alarm.poll(cx),
+            Self::Own(sleep) => sleep.as_mut().poll(cx),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rpc_codec::Priority;
 
+use super::alarm::Alarms;
 use super::concurrency::ConcurrencyStep;
 use super::last_good::LastGoodStep;
 use super::refusals::Refusals;
@@ -84,6 +85,7 @@ pub(crate) struct ClientMethod {
     pub(crate) base: Arc<RuleSet>,
     /// Whether there are rules beside those that cost nothing. Without them nobody looks further.
     governed: AtomicBool,
+    keeps_answers: AtomicBool,
     /// The longest time of a call, in nanoseconds, and what bounds also what callers ask for;
     /// `u64::MAX` where nothing is said.
     timeout: AtomicU64,
@@ -152,6 +154,7 @@ fn breaker(rule: &BreakerRule, now: Moment) -> Breaker {
 pub(crate) struct HedgeStep {
     pub(crate) rule: HedgeRule,
     pub(crate) hedge: Arc<Hedge>,
+    pub(crate) alarms: Alarms,
 }
 
 impl HedgeStep {
@@ -164,7 +167,7 @@ impl HedgeStep {
             }
             None => Arc::new(Hedge::new(rule, now)),
         };
-        Self { rule, hedge }
+        Self { rule, hedge, alarms: Alarms::default() }
     }
 }
 
@@ -181,6 +184,7 @@ impl ClientMethod {
             target,
             base,
             governed: AtomicBool::new(false),
+            keeps_answers: AtomicBool::new(false),
             timeout: AtomicU64::new(u64::MAX),
             max_timeout: AtomicU64::new(u64::MAX),
             steps: RwLock::new(Arc::new(steps)),
@@ -201,7 +205,7 @@ impl ClientMethod {
 
     /// What enforces its rules, if it keeps answers.
     pub(crate) fn keeps_answers(&self) -> Option<Arc<ClientSteps>> {
-        self.governed().filter(|steps| steps.last_good.is_some())
+        self.keeps_answers.load(Ordering::Acquire).then(|| self.steps())
     }
 
     /// How long a call may take: what its caller asks for, else what the rules say, else `default`;
@@ -238,6 +242,7 @@ impl ClientMethod {
             .store(if is_dark { u64::MAX } else { nanos(&rules.timeout) }, Ordering::Relaxed);
         self.max_timeout.store(nanos(&resolved.caps.timeout), Ordering::Relaxed);
         self.governed.store(steps.is_any(), Ordering::Release);
+        self.keeps_answers.store(steps.last_good.is_some(), Ordering::Release);
         *slot = Arc::new(steps);
     }
 
