@@ -92,8 +92,25 @@ fn nouns_know_no_io() {
 #[test]
 fn pure_machines_never_ask_for_the_time() {
     let machines = ["connection/pending.rs", "connection/keepalive.rs", "connection/budget.rs"];
-    let machine = |name: &str| name.starts_with("governance/") || machines.contains(&name);
+    let is_pure = |name: &str| name.starts_with("governance/") && !is_layer(name);
+    let machine = |name: &str| is_pure(name) || machines.contains(&name);
     absent("rpc-core/src", machine, &["::now()", "tokio::spawn", "sleep"]);
+}
+
+/// The async skin of the machines, which has a clock and timers.
+fn is_layer(name: &str) -> bool {
+    name.starts_with("governance/layer/")
+}
+
+#[test]
+fn layers_spawn_nothing_erase_no_future_and_hold_no_lock() {
+    absent("rpc-core/src", is_layer, &["spawn", "BoxFuture", "dyn Future", "Mutex", "async fn"]);
+}
+
+#[test]
+fn machines_do_not_know_their_layers() {
+    let machine = |name: &str| name.starts_with("governance/") && !is_layer(name);
+    absent("rpc-core/src", machine, &["governance::layer", "super::layer"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod fallback;
 pub mod hedge;
+pub mod layer;
 pub mod limit;
 mod moment;
 pub mod outcome;
