@@ -7,7 +7,11 @@
 //! Each layer is a thin skin: it reads the clock, asks its machine, waits if it has to, and holds
 //! what it got until the call ends or is dropped.
 
+mod again;
+mod breaker;
 mod concurrency;
+mod ending;
+mod gate;
 mod pick;
 mod queued;
 mod rate;
@@ -17,9 +21,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use again::{CloneRequest, Cloned};
+pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use concurrency::{
     ConcurrencyFuture, ConcurrencyLayer, ConcurrencyLimit, Hold, OwnedSlot, UntilResponse,
 };
+pub use ending::{BoxError, ByError, Classify, Ending, Failure, OutcomeTable};
+pub use gate::{Gate, GateFuture, GateLayer};
 pub use pick::{ByKey, One, Pick};
 pub use queued::{Inherited, Prioritize};
 pub use rate::{RateLimit, RateLimitFuture, RateLimitLayer};
