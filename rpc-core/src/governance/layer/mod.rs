@@ -11,10 +11,13 @@ mod again;
 mod breaker;
 mod concurrency;
 mod ending;
+mod fallback;
 mod gate;
+mod hedge;
 mod pick;
 mod queued;
 mod rate;
+mod retry;
 mod timeout;
 
 use std::time::Duration;
@@ -27,10 +30,13 @@ pub use concurrency::{
     ConcurrencyFuture, ConcurrencyLayer, ConcurrencyLimit, Hold, OwnedSlot, UntilResponse,
 };
 pub use ending::{BoxError, ByError, Classify, Ending, Failure, OutcomeTable};
+pub use fallback::{Degradations, Fallback, FallbackFuture, FallbackLayer};
 pub use gate::{Gate, GateFuture, GateLayer};
+pub use hedge::{HedgeFuture, HedgeLayer, Hedged};
 pub use pick::{ByKey, One, Pick};
 pub use queued::{Inherited, Prioritize};
 pub use rate::{RateLimit, RateLimitFuture, RateLimitLayer};
+pub use retry::{RetryFuture, RetryLayer, Retrying};
 pub use timeout::{TimedOut, Timeout, TimeoutFuture, TimeoutLayer};
 
 use super::Moment;
