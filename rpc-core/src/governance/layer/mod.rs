@@ -7,6 +7,7 @@
 //! Each layer is a thin skin: it reads the clock, asks its machine, waits if it has to, and holds
 //! what it got until the call ends or is dropped.
 
+mod adaptive;
 mod again;
 mod breaker;
 mod concurrency;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use adaptive::{AdaptiveFuture, AdaptiveLayer, AdaptiveLimit};
 pub use again::{CloneRequest, Cloned};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use concurrency::{
