@@ -1,5 +1,7 @@
 //! The whole story in one run: three servers and a client, each a process of its own, convert real
-//! amounts; then a deadline is missed, a call is cancelled, a server says no, and another one is
+//! amounts; then a deadline is missed, a call is cancelled, and a server says no. Calls are governed:
+//! a limit refuses, a breaker opens and closes while the last good answers help out, a retry lands on
+//! another server, a hedge beats a slow one, and a rules file is changed. In the end a server is
 //! killed while calls are going on.
 //!
 //! ```text
@@ -7,15 +9,23 @@
 //! ```
 //!
 //! It ends with 0 only if everything it says has been checked. This file tells the story and starts
-//! the processes, which are this same program with another argument; `quickstart/client.rs` is what
-//! a user's program would look like.
+//! the processes, which are this same program with another argument; `quickstart/client.rs`,
+//! `governed.rs` and `rules_file.rs` are what a user's program would look like.
 
+#[path = "quickstart/asking.rs"]
+mod asking;
 #[path = "quickstart/client.rs"]
 mod client;
+#[path = "quickstart/governed.rs"]
+mod governed;
+#[path = "quickstart/outage.rs"]
+mod outage;
 #[path = "quickstart/process.rs"]
 mod process;
 #[path = "quickstart/report.rs"]
 mod report;
+#[path = "quickstart/rules_file.rs"]
+mod rules_file;
 #[path = "quickstart/server.rs"]
 mod server;
 
@@ -30,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What server C takes for a conversion, in milliseconds.
 const SLOW_MS: &str = "400";
 /// How many checks there are; one that was never made has not held.
-const CHECKS: usize = 10;
+const CHECKS: usize = 20;
 
 #[tokio::main]
 async fn main() -> ExitCode {

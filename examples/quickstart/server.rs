@@ -8,10 +8,15 @@ use examples::rates::{Bank, RatesServer};
 use rpc_core::Server;
 use tokio::sync::oneshot;
 
+use super::outage::{Database, Fragile, OutageServer};
+
 pub(crate) async fn run(name: &str, slow_ms: &str) -> Result<(), String> {
     let delay = slow_ms.parse().map(Duration::from_millis).map_err(|error| error.to_string())?;
+    let database = Database::default();
+    let bank = Bank::new(name).with_delay(delay);
     let server = Server::builder()
-        .add(RatesServer::new(Bank::new(name).with_delay(delay)))
+        .add(RatesServer::new(Fragile { bank, database: database.clone() }))
+        .add(OutageServer::new(database))
         .name(name)
         .listen("127.0.0.1:0")
         .await
