@@ -13,7 +13,7 @@ use tokio::time::sleep;
 #[service(name = "shop.Inventory")]
 trait Inventory {
     /// Price of an article in cents.
-    #[rpc(idempotent, timeout = "200ms", retry(attempts = 3), limit(rate = "100/s", burst = 20))]
+    #[rpc(idempotent, timeout = "200ms", retry(attempts = 3), limit(rate = "2000/s", burst = 200))]
     async fn price(&self, sku: String) -> Result<u64, Status>;
 }
 
@@ -34,7 +34,7 @@ const FILE: &str = r#"[client.defaults]
 concurrency = 256
 
 [client."shop.Inventory/price"]
-limit    = { rate = "2000/s", burst = 200 }
+limit    = { rate = "1000/s", burst = 100 }
 breaker  = { failure_rate = "50%", min_calls = 10 }
 fallback = { last_good = "30s" }
 hedge    = { after = "p95" }
@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "200ms           attribute",
         "capped by rules.toml:12",
         "console (anna), expires in 12 min",
-        "(rules.toml:5 says 2000/s burst 200; attribute says 100/s burst 20)",
+        "(rules.toml:5 says 1000/s burst 100; attribute says 2000/s burst 200)",
         "OPEN",
         "rules.toml:7",
         "by breaker",
