@@ -85,14 +85,22 @@ impl Peer {
         &self.0.name
     }
 
-    /// What quotas know it by.
+    /// What quotas know it by: its name, else where it comes from.
     pub(crate) fn caller(&self) -> &str {
-        if self.0.name.is_empty() { &self.0.address } else { &self.0.name }
+        if self.0.name.is_empty() { host(&self.0.address) } else { &self.0.name }
     }
 
     /// Where its connection comes from.
     pub fn address(&self) -> &str {
         &self.0.address
+    }
+}
+
+/// An address without its port: what a peer can't make up more of.
+pub(crate) fn host(address: &str) -> &str {
+    match address.rsplit_once([':', '#']) {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => address,
     }
 }
 
@@ -342,6 +350,20 @@ mod tests {
 
     fn named(method: &'static str) -> Context {
         Context::new(Call { method: method.into(), ..Call::default() })
+    }
+
+    #[test]
+    fn a_host_is_known_whatever_its_port() {
+        for (address, known) in [
+            ("10.0.0.7:41234", "10.0.0.7"),
+            ("[2001:db8::1]:80", "[2001:db8::1]"),
+            ("mem://desk#3", "mem://desk"),
+            ("unix:///run/desk", "unix:///run/desk"),
+            ("", ""),
+        ] {
+            assert_eq!(host(address), known);
+            assert_eq!(Peer::new(String::new(), address.into()).caller(), known);
+        }
     }
 
     #[tokio::test]

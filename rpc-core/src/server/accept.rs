@@ -13,6 +13,7 @@ use super::builder::ServerLimits;
 use super::dispatch::Dispatch;
 use super::handle::{Drained, Order, Orders};
 use crate::connection::{Phase, Serving};
+use crate::context::host;
 use crate::governance::backoff::Backoff;
 use crate::transport::{Io, Listen};
 
@@ -88,7 +89,7 @@ impl Connections {
 
     fn begin(&mut self, io: Io) {
         let limits = &self.config.limits;
-        let peer = host(&io.peer);
+        let peer: Arc<str> = host(&io.peer).into();
         let from_peer = self.peers.get(&peer).copied().unwrap_or(0);
         if self.tasks.len() >= limits.max_connections
             || from_peer >= limits.max_connections_per_peer
@@ -149,13 +150,5 @@ impl Connections {
     async fn finish(&mut self) {
         while self.tasks.join_next().await.is_some() {}
         self.config.dispatch.places.emptied().await;
-    }
-}
-
-/// An address without its port: what a peer can't make up more of.
-fn host(peer: &Arc<str>) -> Arc<str> {
-    match peer.rsplit_once([':', '#']) {
-        Some((host, _)) => host.into(),
-        None => peer.clone(),
     }
 }
