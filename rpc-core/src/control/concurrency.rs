@@ -100,6 +100,22 @@ impl ConcurrencyStep {
         }
     }
 
+    /// The same, to be kept for longer than this is borrowed.
+    pub(crate) fn try_enter_owned(
+        &self,
+        priority: Priority,
+        now: Moment,
+    ) -> Result<OwnPlace, Overloaded> {
+        match self {
+            Self::Fixed(limit) => {
+                Concurrency::try_enter(limit.clone(), priority, now).map(Place::Fixed)
+            }
+            Self::Adaptive(limit) => {
+                Adaptive::try_enter(limit.clone(), priority, now).map(Place::Adaptive)
+            }
+        }
+    }
+
     /// A place, for which the rule may let a call wait.
     pub(crate) fn enter(
         &self,

@@ -1,29 +1,46 @@
 //! What a server's rules say of a call, before anything of it is decoded.
 //!
 //! Every refusal says that nothing has run and when to come back. A call that has to wait for its
-//! turn or its place waits as a task, with its arguments still in their bytes.
+//! turn or its place waits as a task, with its arguments still in their bytes; it waits no longer
+//! than its caller does.
 
+use std::future::Future;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpc_codec::Priority;
 use tokio::time::{Instant, sleep};
 
 use crate::connection::Run;
+use crate::context::Context;
 use crate::control::{Asking, OwnPlace, OwnWaiting, ServerMethod, ServerSteps, Turn};
 use crate::governance::Moment;
+use crate::governance::limit::concurrency::Overloaded;
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::RuleKey;
 use crate::request::Response;
 use crate::service::BoxFuture;
-use crate::status::Status;
+use crate::status::{Code, Status};
 
 /// A call that its method's rules let in; dropped, it was never there.
 pub(super) struct Admission {
     method: Arc<ServerMethod>,
     steps: Arc<ServerSteps>,
     turn: Option<Turn<'static>>,
-    place: Option<Result<OwnPlace, OwnWaiting>>,
+    entry: Entry,
+    priority: Priority,
     deadline: Option<Instant>,
+}
+
+/// How far a call is on its way to a place.
+enum Entry {
+    /// It needs none.
+    Free,
+    In(OwnPlace),
+    Waiting(OwnWaiting),
+    /// Its turn comes first: who waits for that should not hold a place meanwhile.
+    Later,
 }
 
 /// Asks a method's rules about the call that is to run.
@@ -38,50 +55,41 @@ pub(super) fn admit(
     let now = Moment::at(run.received);
     let context = &run.context;
     let asking = Asking { now, metadata: context.metadata(), caller: context.caller() };
-    let mut turn = None;
-    if let Some(step) = &steps.limit {
+    let mut admission = Admission {
+        method: method.clone(),
+        turn: None,
+        entry: Entry::Free,
+        priority: context.priority(),
+        deadline: run.deadline,
+        steps,
+    };
+    if let Some(step) = &admission.steps.limit {
         let left = run.deadline.map_or(Duration::MAX, |deadline| deadline - run.received);
         match step.own_turn(&asking, left) {
-            Ok(taken) => turn = Some(taken),
-            Err(limited) => method.refused(&steps, RuleKey::Limit, limited, now)?,
+            Ok(turn) => admission.turn = Some(turn),
+            Err(limited) => method.refused(&admission.steps, RuleKey::Limit, limited, now)?,
         }
     }
-    let mut place = None;
-    if let Some(step) = &steps.concurrency {
-        match step.enter_owned(context.priority(), now).decided() {
-            Ok(Ok(taken)) => place = Some(Ok(taken)),
-            Ok(Err(overloaded)) => method.refused(&steps, RuleKey::Concurrency, overloaded, now)?,
-            Err(waiting) => place = Some(Err(waiting)),
-        }
-    }
-    Ok(Admission { method: method.clone(), steps, turn, place, deadline: run.deadline })
+    admission.entry = match admission.wait() {
+        Some(_) => Entry::Later,
+        None => admission.enter(now)?,
+    };
+    Ok(admission)
 }
 
 impl Admission {
     /// Runs the handler when it is its turn.
     pub(super) async fn run(
-        self,
+        mut self,
         handler: BoxFuture<'static, Result<Response, Status>>,
     ) -> Result<Response, Status> {
-        let Self { method, steps, turn, place, deadline } = self;
-        if let Some(turn) = turn {
-            if !turn.wait().is_zero() && !steps.dark.contains(RuleKey::Limit) {
-                sleep(turn.wait()).await;
-            }
+        if let Some(wait) = self.wait() {
+            Box::pin(self.while_wanted(sleep(wait))).await?;
+        }
+        let place = self.place().await?;
+        if let Some(turn) = self.turn.take() {
             turn.take();
         }
-        let place = match place {
-            None => None,
-            Some(Ok(place)) => Some(place),
-            Some(Err(waiting)) => match waiting.before(deadline).await {
-                Ok(place) => Some(place),
-                Err(overloaded) => {
-                    let now = Moment::at(Instant::now());
-                    method.refused(&steps, RuleKey::Concurrency, overloaded, now)?;
-                    None
-                }
-            },
-        };
         let Some(place) = place else { return handler.await };
         if !place.learns() {
             return handler.await; // its place is held until then
@@ -93,5 +101,67 @@ impl Admission {
         let took = now.saturating_duration_since(began);
         place.learn(Outcome::of(&result), had_own_time, took, Moment::at(now));
         result
+    }
+
+    /// How long it has to wait for its turn, if at all.
+    fn wait(&self) -> Option<Duration> {
+        let wait = self.turn.as_ref()?.wait();
+        (!wait.is_zero() && !self.steps.dark.contains(RuleKey::Limit)).then_some(wait)
+    }
+
+    /// On its way to a place, which it may have to wait for.
+    fn enter(&self, now: Moment) -> Result<Entry, Status> {
+        let Some(step) = &self.steps.concurrency else { return Ok(Entry::Free) };
+        if self.steps.dark.contains(RuleKey::Concurrency) {
+            return match step.try_enter_owned(self.priority, now) {
+                Ok(place) => Ok(Entry::In(place)),
+                Err(overloaded) => self.refused(overloaded, now).map(|()| Entry::Free),
+            };
+        }
+        match step.enter_owned(self.priority, now).decided() {
+            Ok(Ok(place)) => Ok(Entry::In(place)),
+            Ok(Err(overloaded)) => self.refused(overloaded, now).map(|()| Entry::Free),
+            Err(waiting) => Ok(Entry::Waiting(waiting)),
+        }
+    }
+
+    /// Its place, now that it has had its turn.
+    async fn place(&mut self) -> Result<Option<OwnPlace>, Status> {
+        let mut entry = mem::replace(&mut self.entry, Entry::Free);
+        if matches!(entry, Entry::Later) {
+            entry = self.enter(Moment::at(Instant::now()))?;
+        }
+        match entry {
+            Entry::Free | Entry::Later => Ok(None),
+            Entry::In(place) => Ok(Some(place)),
+            Entry::Waiting(waiting) => {
+                let entered = Box::pin(self.while_wanted(waiting.before(self.deadline))).await?;
+                match entered {
+                    Ok(place) => Ok(Some(place)),
+                    Err(overloaded) => {
+                        self.refused(overloaded, Moment::at(Instant::now())).map(|()| None)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for as long as its caller does. A method that must not be dropped while it runs has not
+    /// begun to, here.
+    async fn while_wanted<F: Future>(&self, wait: F) -> Result<F::Output, Status> {
+        let context = Context::current();
+        tokio::select! {
+            biased;
+            waited = wait => Ok(waited),
+            () = context.cancelled() => {
+                let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+                let code = if is_late { Code::DeadlineExceeded } else { Code::Cancelled };
+                Err(Status::refused(code, "its caller went away while the call waited"))
+            }
+        }
+    }
+
+    fn refused(&self, overloaded: Overloaded, now: Moment) -> Result<(), Status> {
+        self.method.refused(&self.steps, RuleKey::Concurrency, overloaded, now)
     }
 }
