@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::control::{About, ClientMethod, ClientSteps, Governance};
 use crate::governance::Moment;
 use crate::governance::outcome::{Degradation, Outcome};
+use crate::governance::retry::is_never;
 use crate::governance::rules::{RuleKey, RuleSet};
 use crate::observe::{Counters, Ledger, MethodStats};
 use crate::request::{Request, Response};
@@ -165,6 +166,7 @@ impl Channel {
             }
         };
         let outcome = begun.end(&result);
+        pass_on(&result);
         match bound.method.keeps_answers() {
             None => result,
             Some(steps) => last_good(bound, &steps, request, outcome, result),
@@ -225,6 +227,18 @@ impl Channel {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.0.core.config.limits
+    }
+}
+
+/// What a handler that makes this call owes its own caller, whatever its rules: to say that its answer
+/// rests on a degraded one, and that who is called does not want to be asked again.
+fn pass_on(result: &Result<Response, Status>) {
+    match result {
+        Ok(response) if response.degraded => Context::current().set_degraded(),
+        Err(failed) if failed.retry_after().is_some_and(is_never) => {
+            Context::current().silence_retries();
+        }
+        _ => {}
     }
 }
 

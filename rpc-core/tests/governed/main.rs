@@ -7,4 +7,5 @@ mod changes;
 mod dark;
 mod degraded;
 mod limits;
+mod tiers;
 mod world;

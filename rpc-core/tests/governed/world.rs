@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use rpc_core::client::ClientBuilder;
 use rpc_core::control::Governance;
+use rpc_core::governance::outcome::Outcome;
 use rpc_core::testing::Network;
-use rpc_core::{Context, Server, ServerHandle, Status, service};
+use rpc_core::{AppError, Code, Context, Error, Server, ServerHandle, Status, service};
+use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 #[service(name = "shop.Inventory")]
@@ -21,6 +23,40 @@ pub(crate) trait Inventory {
     async fn quote(&self, sku: String) -> Result<u64, Status>;
     #[rpc(idempotent, fallback = "default")]
     async fn stock(&self, sku: String) -> Result<u64, Status>;
+    /// One a minute, unless rules say otherwise.
+    #[rpc(idempotent, limit(rate = "1/min", burst = 1))]
+    async fn scarce(&self, sku: String) -> Result<u64, Status>;
+    /// Sold out when there is none left.
+    #[rpc(idempotent, fallback = from_the_other_shop)]
+    async fn take(&self, sku: String) -> Result<u64, Error<SoldOut>>;
+    #[rpc(oneway)]
+    async fn viewed(&self, sku: String) -> Result<(), Status>;
+    #[rpc(idempotent, classify = as_the_shop_sees_it)]
+    async fn wanted(&self, sku: String) -> Result<u64, Status>;
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("sold out")]
+pub(crate) struct SoldOut;
+
+impl AppError for SoldOut {}
+
+/// The degraded answer of `take`: has one article, and knows that another is sold out.
+async fn from_the_other_shop(why: &Status, sku: String) -> Result<u64, Error<SoldOut>> {
+    match sku.as_str() {
+        "A-17" => Ok(2),
+        "B-4" => Err(Error::App(SoldOut)),
+        _ => Err(Error::Status(why.clone())),
+    }
+}
+
+/// For `wanted` *unavailable* is an answer, and *not found* an outage.
+fn as_the_shop_sees_it(status: &Status) -> Option<Outcome> {
+    match status.code() {
+        Code::Unavailable => Some(Outcome::BusinessError),
+        Code::NotFound => Some(Outcome::TransportFailure),
+        _ => None,
+    }
 }
 
 /// The degraded answer of `quote`: knows one article.
@@ -111,13 +147,58 @@ impl Inventory for Shop {
     async fn stock(&self, _: String) -> Result<u64, Status> {
         self.0.act().await
     }
+    async fn scarce(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+    async fn take(&self, _: String) -> Result<u64, Error<SoldOut>> {
+        match self.0.act().await? {
+            0 => Err(Error::App(SoldOut)),
+            left => Ok(left),
+        }
+    }
+    async fn viewed(&self, _: String) -> Result<(), Status> {
+        self.0.act().await.map(drop)
+    }
+    async fn wanted(&self, _: String) -> Result<u64, Status> {
+        self.0.act().await
+    }
+}
+
+/// A shop that has nothing of its own and asks another.
+pub(crate) struct Relay(pub(crate) InventoryClient);
+
+impl Inventory for Relay {
+    async fn price(&self, sku: String) -> Result<u64, Status> {
+        self.0.price(sku).await
+    }
+    async fn reserve(&self, sku: String) -> Result<u64, Status> {
+        self.0.reserve(sku).await
+    }
+    async fn quote(&self, sku: String) -> Result<u64, Status> {
+        self.0.quote(sku).await
+    }
+    async fn stock(&self, sku: String) -> Result<u64, Status> {
+        self.0.stock(sku).await
+    }
+    async fn scarce(&self, sku: String) -> Result<u64, Status> {
+        self.0.scarce(sku).await
+    }
+    async fn take(&self, sku: String) -> Result<u64, Error<SoldOut>> {
+        self.0.take(sku).await
+    }
+    async fn viewed(&self, sku: String) -> Result<(), Status> {
+        self.0.viewed(sku).await
+    }
+    async fn wanted(&self, sku: String) -> Result<u64, Status> {
+        self.0.wanted(sku).await
+    }
 }
 
 /// Some nodes, and what their callers are governed by.
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) nodes: Vec<Arc<Node>>,
-    _servers: Vec<ServerHandle>,
+    pub(crate) servers: Vec<ServerHandle>,
     pub(crate) governance: Governance,
 }
 
@@ -144,7 +225,7 @@ impl World {
                 .push(Server::builder().add(shop).rules(rules).listen_on(listener).await.unwrap());
             nodes.push(node);
         }
-        Self { network, nodes, _servers: servers, governance: Governance::new() }
+        Self { network, nodes, servers, governance: Governance::new() }
     }
 
     /// A client of all nodes, with these rules.
@@ -154,6 +235,25 @@ impl World {
 
     pub(crate) fn builder(&self) -> ClientBuilder<InventoryClient> {
         InventoryClient::builder().network(&self.network).governance(&self.governance)
+    }
+
+    /// A client of a relay of that name, before `next`. Each tier is a process of its own.
+    pub(crate) async fn tier(
+        &self,
+        name: &str,
+        next: InventoryClient,
+        rules: &str,
+    ) -> InventoryClient {
+        let listener = self.network.listen(name).unwrap();
+        let relay = InventoryServer::new(Relay(next));
+        Server::builder().add(relay).listen_on(listener).await.unwrap();
+        let client = InventoryClient::builder().network(&self.network).rules(rules);
+        client.connect(&format!("mem://{name}")).await.unwrap()
+    }
+
+    /// Calls that are under way at any node.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.servers.iter().map(ServerHandle::in_flight).sum()
     }
 
     pub(crate) fn address(&self) -> String {
