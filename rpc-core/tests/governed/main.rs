@@ -6,6 +6,7 @@ mod breakers;
 mod changes;
 mod dark;
 mod degraded;
+mod drops;
 mod limits;
 mod tiers;
 mod world;
