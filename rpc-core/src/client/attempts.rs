@@ -66,7 +66,7 @@ impl<'a> Course<'a> {
         let mut facts = Facts {
             attempts: 1,
             resends: 0,
-            is_idempotent: call.method.about.is_idempotent,
+            is_idempotent: call.method.about.is_idempotent(),
             is_retried_upstream: request.retried_upstream,
             left: call.left_at(Instant::now()),
         };

@@ -264,8 +264,12 @@ fn last_good(
                 bound.degrade(Degradation::Failed);
                 return Err(failed);
             };
-            if bound.method.refused(steps, RuleKey::Fallback, failed.clone(), now).is_ok() {
-                return Err(failed); // dark: this is what it would have been asked for
+            if steps.dark.contains(RuleKey::Fallback) {
+                // Only counted: this is what it would have been asked for.
+                return bound
+                    .method
+                    .refused(steps, RuleKey::Fallback, failed.clone(), now)
+                    .and(Err(failed));
             }
             bound.degrade(Degradation::Answered);
             Context::current().set_degraded();

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rpc_codec::Priority;
@@ -28,37 +28,52 @@ use crate::request::Response;
 use crate::status::Status;
 
 /// What is known of a method whatever the rules.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct About {
     pub(crate) path: Cow<'static, str>,
-    pub(crate) is_idempotent: bool,
-    /// What rules have to fit; nothing is known of a path that somebody calls without a stub.
-    pub(super) facts: Option<MethodFacts>,
-    pub(crate) classify: Option<Classify>,
+    /// Nothing as long as it is only called by its path. Those who do share it with the stub that
+    /// comes later, and then know what that knows.
+    pub(crate) known: OnceLock<Known>,
+}
+
+/// What `#[service]` knows of a method.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// What rules have to fit.
+    pub(super) facts: MethodFacts,
+    classify: Option<Classify>,
     /// What its attribute says.
-    pub(crate) attribute: Rules,
+    attribute: Rules,
 }
 
 impl About {
     /// A method that `#[service]` knows.
     pub(crate) fn method(method: &Method) -> Self {
         let default = Some(Setting::On(FallbackRule::Default));
-        Self {
-            path: method.path().into(),
-            is_idempotent: method.is_idempotent(),
-            facts: Some(MethodFacts {
+        let known = Known {
+            facts: MethodFacts {
                 idempotent: method.is_idempotent(),
                 oneway: method.is_oneway(),
                 returns_default: method.rules().fallback == default,
-            }),
+            },
             classify: method.classify(),
             attribute: method.rules().clone(),
-        }
+        };
+        Self { path: method.path().into(), known: known.into() }
     }
 
     /// A path that somebody calls without a stub.
     pub(crate) fn path(path: Cow<'static, str>) -> Self {
-        Self { path, is_idempotent: false, facts: None, classify: None, attribute: Rules::NONE }
+        Self { path, known: OnceLock::new() }
+    }
+
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.known.get().is_some_and(|known| known.facts.idempotent)
+    }
+
+    /// What its attribute says.
+    pub(crate) fn attribute(&self) -> &Rules {
+        self.known.get().map_or(&Rules::NONE, |known| &known.attribute)
     }
 
     /// What this end of a call is.
@@ -71,7 +86,8 @@ impl About {
 
     /// What this status is.
     pub(crate) fn outcome_of_status(&self, status: &Status) -> Outcome {
-        Outcome::classified(status, self.classify)
+        let classify = self.known.get().and_then(|known| known.classify);
+        Outcome::classified(status, classify)
     }
 }
 
@@ -232,7 +248,7 @@ impl ClientMethod {
         let resolved = &resolve();
         let rules = &resolved.rules;
         let before = slot.clone();
-        let steps = ClientSteps::new(resolved, &before, self.about.is_idempotent, now);
+        let steps = ClientSteps::new(resolved, &before, self.about.is_idempotent(), now);
         let nanos = |said: &Option<Setting<Duration>>| match said {
             Some(Setting::On(duration)) => crate::governance::nanos(*duration),
             _ => u64::MAX,

@@ -76,12 +76,12 @@ fn of_client(governance: &Governance, method: &ClientMethod, now: Moment) -> Vec
 fn out_of_place(method: &ClientMethod, governance: &Governance) -> Vec<Live> {
     let rules = governance.resolve_client(method).rules;
     let mut live = Vec::new();
-    if rules.is_on(RuleKey::Hedge) && !method.about.is_idempotent {
+    if rules.is_on(RuleKey::Hedge) && !method.about.is_idempotent() {
         let why = "not in force: the method is not idempotent";
         live.push(Live::Note(RuleKey::Hedge, why.to_owned()));
     }
     if rules.fallback == Some(Setting::On(FallbackRule::Default))
-        && method.about.attribute.fallback != rules.fallback
+        && method.about.attribute().fallback != rules.fallback
     {
         let why = "not in force: its attribute has no `fallback = \"default\"`";
         live.push(Live::Note(RuleKey::Fallback, why.to_owned()));

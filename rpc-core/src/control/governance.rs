@@ -69,6 +69,8 @@ struct Inner {
 struct Said {
     /// By the sources' names.
     sources: BTreeMap<Arc<str>, History>,
+    /// What those that are followed said last, which may not be in force any more.
+    heard: BTreeMap<Arc<str>, Arc<RuleSet>>,
     overrides: Overrides,
     troubles: BTreeMap<Arc<str>, Arc<Trouble>>,
 }
@@ -291,9 +293,18 @@ impl Governance {
             budgets.get_or_insert(target.clone(), || Budget::new(BudgetSettings::DEFAULT, now())).0
         };
         let key = (target.clone(), about.path.clone());
-        let make = || ClientMethod::new(target.clone(), about, base.clone(), &budget);
+        let known = about.known.get().cloned();
+        // Its rules are in force before anybody else can find it.
+        let make = || {
+            let method = ClientMethod::new(target.clone(), about, base.clone(), &budget);
+            self.renew_client(&method);
+            method
+        };
         let (method, is_new) = lock(&self.0.clients).get_or_insert(key, make);
-        if is_new {
+        if !is_new
+            && let Some(known) = known
+            && method.about.known.set(known).is_ok()
+        {
             self.renew_client(&method);
         }
         method
@@ -332,7 +343,7 @@ impl Governance {
     /// What is known of the method of this path, once somebody calls it by a generated client.
     fn facts_of(&self, path: &str) -> Option<MethodFacts> {
         let method = self.clients_of(path).pop()?;
-        method.about.facts
+        method.about.known.get().map(|known| known.facts)
     }
 
     /// Every server's method of this path.
@@ -343,7 +354,7 @@ impl Governance {
 
     /// What is in force for a client's method.
     pub(super) fn resolve_client(&self, method: &ClientMethod) -> Resolved {
-        self.resolve(Side::Client, &method.about.path, &method.about.attribute, &method.base)
+        self.resolve(Side::Client, &method.about.path, method.about.attribute(), &method.base)
     }
 
     /// What is in force for a server's method.
@@ -406,7 +417,11 @@ impl Governance {
             Some(trouble) => said.troubles.insert(name.clone(), trouble.clone()),
             None => said.troubles.remove(&name),
         };
-        if let Some(rules) = &standing.rules {
+        // What it has said before and says still is no news: somebody may have gone back from it.
+        if let Some(rules) = &standing.rules
+            && said.heard.get(&name) != Some(rules)
+        {
+            said.heard.insert(name.clone(), rules.clone());
             said.sources.entry(name.clone()).or_default().record(rules.clone(), name, now());
         }
         drop(said);
@@ -500,5 +515,24 @@ impl Default for Governance {
 impl fmt::Debug for Governance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(lock(&self.0.said).sources.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_of_things_that_are_gone_stays_small() {
+        let mut register = Register::<usize, usize>::default();
+        let kept: Vec<_> = (0..100).map(|key| register.get_or_insert(key, || key).0).collect();
+        for key in 0..100_000 {
+            register.get_or_insert(1_000 + key, || key);
+            assert!(register.things.len() <= 300, "{} after {key}", register.things.len());
+        }
+        for (key, thing) in kept.iter().enumerate() {
+            let (again, is_new) = register.get_or_insert(key, || 0);
+            assert!(!is_new && Arc::ptr_eq(thing, &again));
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Rules that change while calls go on, and what is told about them.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::control::Switch;
+use rpc_core::control::{News, Source, Switch, Trouble};
 use rpc_core::governance::breaker::Mode;
 use rpc_core::governance::rules::{RuleSet, Side, Strength, Syntax};
 use tokio::time::sleep;
@@ -153,4 +154,51 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
         world.governance.explain("shop.Inventory/nothing"),
         "shop.Inventory/nothing: nobody in this process calls or serves it\n",
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_return_to_an_earlier_version_holds_while_its_source_is_in_trouble() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    let news = Arc::new(Mutex::new(VecDeque::from([
+        News::Rules(file("[client.defaults]\nconcurrency = 9")),
+        News::Rules(file("[client.defaults]\nlimit = { rate = \"1/h\", burst = 1 }")),
+    ])));
+    world.governance.watch(Script(news.clone()));
+    sleep(Duration::from_secs(9)).await;
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap_err();
+    world.governance.roll_back("rules.toml", None, "anna").unwrap();
+    price(&shop).await.unwrap();
+    let trouble =
+        Trouble::Unreadable { source: "rules.toml".into(), why: "the disk is gone".into() };
+    news.lock().unwrap().push_back(News::Trouble(Arc::new(trouble)));
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(world.governance.troubles().len(), 1);
+    price(&shop).await.unwrap();
+    let next = file("[client.defaults]\nlimit = { rate = \"2/h\", burst = 1 }");
+    news.lock().unwrap().push_back(News::Rules(next));
+    sleep(Duration::from_secs(9)).await;
+    price(&shop).await.unwrap();
+    assert!(price(&shop).await.is_err(), "until the source says something else");
+}
+
+/// Says one thing a second.
+struct Script(Arc<Mutex<VecDeque<News>>>);
+
+impl Source for Script {
+    fn name(&self) -> &str {
+        "rules.toml"
+    }
+
+    fn next(&mut self) -> rpc_core::BoxFuture<'_, News> {
+        Box::pin(async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                if let Some(news) = self.0.lock().unwrap().pop_front() {
+                    return news;
+                }
+            }
+        })
+    }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rpc_core::governance::outcome::{Degradation, Outcome};
-use rpc_core::{CallReport, Code, Status};
+use rpc_core::{CallReport, Code, Error, Status};
 use tokio::time::sleep;
 
-use crate::world::{Act, Inventory, Shop, World, broken, ms, price};
+use crate::world::{Act, Inventory, Shop, SoldOut, World, broken, ms, price};
 
 const LAST_GOOD: &str = r#"[client."shop.Inventory/price"]
     fallback = { last_good = "30s", vary = ["tenant"] }"#;
@@ -125,4 +125,32 @@ async fn a_fallback_runs_after_a_deadline() {
     let shop = world.client("").await.with_timeout(ms(10));
     world.all_do(&Act::Never);
     assert_eq!(shop.quote("A-17".into()).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn typed_errors_are_answers_and_a_fallback_may_give_one() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    let take = async |sku: &str| shop.take(sku.into()).await;
+    world.all_do(&Act::Answer(0));
+    assert!(
+        matches!(take("A-17").await, Err(Error::App(SoldOut))),
+        "its own: no fallback is asked"
+    );
+    world.all_do(&broken());
+    assert_eq!(take("A-17").await.unwrap(), 2);
+    assert!(matches!(take("B-4").await, Err(Error::App(SoldOut))), "the fallback's");
+    let Err(Error::Status(failed)) = take("C-1").await else { panic!("it has none of these") };
+    assert_eq!(failed.code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_a_fallback_is_no_refusal() {
+    let world = World::of(1).await;
+    let shop = world.client(LAST_GOOD).await;
+    price(&shop).await.unwrap();
+    world.all_do(&broken());
+    price(&shop).await.unwrap();
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("answered 1 call") && !told.contains("refused"), "{told}");
 }

@@ -8,5 +8,6 @@ mod dark;
 mod degraded;
 mod drops;
 mod limits;
+mod paths;
 mod tiers;
 mod world;

@@ -8,7 +8,7 @@ use rpc_core::client::ClientBuilder;
 use rpc_core::control::Governance;
 use rpc_core::governance::outcome::Outcome;
 use rpc_core::testing::Network;
-use rpc_core::{AppError, Code, Context, Error, Server, ServerHandle, Status, service};
+use rpc_core::{AppError, Code, Context, Error, Priority, Server, ServerHandle, Status, service};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -84,6 +84,11 @@ pub(crate) struct Node {
     /// Handlers that were dropped before they were done.
     pub(crate) dropped: AtomicUsize,
     pub(crate) retries: AtomicUsize,
+    /// What the last call mattered.
+    pub(crate) priority: Mutex<Option<Priority>>,
+    running: AtomicUsize,
+    /// Calls that ran at a time, at most.
+    pub(crate) most: AtomicUsize,
 }
 
 impl Node {
@@ -102,6 +107,9 @@ impl Node {
     async fn act(&self) -> Result<u64, Status> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.retries.fetch_add(usize::from(Context::current().is_retry()), Ordering::SeqCst);
+        *self.priority.lock().unwrap() = Some(Context::current().priority());
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(running, Ordering::SeqCst);
         let act = self.act.lock().unwrap().clone();
         let mut watch = CountDrop { node: self, done: false };
         let answer = match act {
@@ -125,6 +133,7 @@ struct CountDrop<'a> {
 
 impl Drop for CountDrop<'_> {
     fn drop(&mut self) {
+        self.node.running.fetch_sub(1, Ordering::SeqCst);
         if !self.done {
             self.node.dropped.fetch_add(1, Ordering::SeqCst);
         }
@@ -218,6 +227,9 @@ impl World {
                 calls: AtomicUsize::new(0),
                 dropped: AtomicUsize::new(0),
                 retries: AtomicUsize::new(0),
+                priority: Mutex::default(),
+                running: AtomicUsize::new(0),
+                most: AtomicUsize::new(0),
             });
             let listener = network.listen(format!("node-{index}")).unwrap();
             let shop = InventoryServer::new(Shop(node.clone()));
