@@ -138,3 +138,51 @@ async fn hedges_are_paid_from_the_same_budget() {
     let joined = world.calls() - 100;
     assert!((10..=45).contains(&joined), "{joined}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_try_is_switched_off_for_one_method() {
+    let world = World::of(1).await;
+    world.all_do(&Act::After(ms(200), 7));
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory"]
+        per_try = "100ms"
+        [client."shop.Inventory/price"]
+        per_try = "off""#,
+        )
+        .await;
+    assert_eq!(price(&shop).await.unwrap(), 7);
+    let late = shop.stock("A-17".into()).await;
+    assert_eq!(late.unwrap(), 0, "another one ran out of it, and its default answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_cannot_have_a_method_hedged_that_may_not_run_twice() {
+    let world = World::of(2).await;
+    world.all_do(&Act::After(ms(200), 7));
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory"]
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    assert_eq!(shop.reserve("A-17".into()).await.unwrap(), 7);
+    assert_eq!(world.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_does_not_outlive_a_call_whose_time_is_over() {
+    let world = World::of(2).await;
+    world.all_do(&Act::Never);
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory"]
+        timeout = "100ms"
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    price(&shop).await.unwrap_err();
+    sleep(ms(1)).await;
+    let dropped: usize = world.nodes.iter().map(|node| node.dropped()).sum();
+    assert_eq!((world.calls(), dropped, world.in_flight()), (2, 2, 0));
+}

@@ -102,3 +102,84 @@ async fn a_handler_that_calls_with_little_time_left_does_not_trip_it() {
     world.all_do(&Act::Answer(7));
     assert_eq!(shop.price("A-17".into()).await.unwrap(), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_tenant_has_its_own_where_the_rule_says_so() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 2, open = "1h", key = "tenant" }"#,
+        )
+        .await;
+    let (eu, us) = (shop.with_metadata("tenant", "eu"), shop.with_metadata("tenant", "us"));
+    world.all_do(&broken());
+    fail(&eu, 2).await;
+    world.all_do(&Act::Answer(7));
+    assert!(price(&eu).await.unwrap_err().is_refusal());
+    assert_eq!((price(&us).await.unwrap(), price(&shop).await.unwrap()), (7, 7));
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("1 of 3 not closed"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_refuses_a_share_and_lets_all_pass_again_when_it_heals() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { kind = "throttle", failure_rate = "50%", min_calls = 10, window = "10s" }"#,
+        )
+        .await;
+    world.all_do(&broken());
+    fail(&shop, 500).await;
+    let sent = world.calls();
+    assert!((10..400).contains(&sent), "{sent} of 500 are sent");
+    fail(&shop, 500).await;
+    assert!(world.calls() > sent, "some are, always: it would not see it heal");
+    world.all_do(&Act::Answer(7));
+    for _ in 0..200 {
+        sleep(ms(100)).await;
+        let _ = price(&shop).await;
+    }
+    for _ in 0..50 {
+        assert_eq!(price(&shop).await.unwrap(), 7);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_heeds_a_server_that_refuses() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { kind = "throttle", min_calls = 10 }"#,
+        )
+        .await;
+    world.all_do(&Act::Fail(Status::resource_exhausted("busy")));
+    fail(&shop, 500).await;
+    assert!(world.calls() < 400, "{}", world.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_may_see_failures_in_its_own_way() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/wanted"]
+        retry = { attempts = 2, backoff = "1ms" }
+        breaker = { consecutive = 2, open = "1h" }"#,
+        )
+        .await;
+    let wanted = || async { shop.wanted("A-17".into()).await };
+    world.all_do(&broken());
+    for _ in 0..10 {
+        assert_eq!(wanted().await.unwrap_err().code(), Code::Unavailable);
+    }
+    assert_eq!(world.calls(), 10, "to it that is an answer: neither retried nor counted");
+    world.all_do(&Act::Fail(Status::not_found("the index is gone")));
+    wanted().await.unwrap_err();
+    assert_eq!(world.calls(), 12, "and this an outage, which is retried");
+    wanted().await.unwrap_err();
+    assert!(wanted().await.unwrap_err().is_refusal(), "and counted");
+}

@@ -1,5 +1,7 @@
 //! Limits: how many calls per time, and how many at a time.
 
+use std::time::Duration;
+
 use rpc_core::{Code, Origin, Priority};
 use tokio::time::{Instant, sleep};
 
@@ -191,4 +193,112 @@ async fn wrong_rules_of_a_builder_are_refused_when_it_connects() {
     let refused = wrong.connect(&world.address()).await.err().unwrap();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().starts_with("builder:2:11: client.defaults.timeout:"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attribute_is_switched_off_by_a_word() {
+    let world = World::of(1).await;
+    let scarce = async |shop: &crate::world::InventoryClient| shop.scarce("A-17".into()).await;
+    let shop = world.client("").await;
+    scarce(&shop).await.unwrap();
+    let refused = scarce(&shop).await.unwrap_err();
+    assert!(refused.message().starts_with("limit of 1/min"), "{refused}");
+
+    let free = world.builder().governance(&rpc_core::control::Governance::new());
+    let free = free.rules("[client.\"shop.Inventory/scarce\"]\nlimit = \"off\"");
+    let free = free.connect(&world.address()).await.unwrap();
+    for _ in 0..10 {
+        scarce(&free).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_bounds_what_a_call_matters_whatever_its_caller_says() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client.caps]
+        priority = "sheddable""#,
+        )
+        .await;
+    for (said, worth) in [
+        (Priority::Critical, Priority::Sheddable),
+        (Priority::Sheddable, Priority::Sheddable),
+        (Priority::Bulk, Priority::Bulk),
+    ] {
+        price(&shop.with_priority(said)).await.unwrap();
+        assert_eq!(*world.nodes[0].priority.lock().unwrap(), Some(worth));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_adapts_narrows_when_the_server_has_too_much_to_do() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.defaults]\nconcurrency = \"adaptive\"").await;
+    let width = || {
+        let told = world.governance.explain("shop.Inventory/price");
+        let (before, _) = told.split_once(" under way").expect("it is told");
+        before.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    world.all_do(&Act::After(ms(10), 7));
+    for _ in 0..20 {
+        price(&shop).await.unwrap();
+    }
+    let calm = width();
+    world.all_do(&Act::Fail(rpc_core::Status::resource_exhausted("busy")));
+    for _ in 0..20 {
+        let all: Vec<_> = (0..calm)
+            .map(|_| {
+                let shop = shop.clone();
+                tokio::spawn(async move { price(&shop).await })
+            })
+            .collect();
+        for one in all {
+            one.await.unwrap().unwrap_err();
+        }
+        sleep(ms(20)).await;
+    }
+    let narrow = width();
+    assert!(narrow < calm, "{narrow} < {calm}");
+    world.all_do(&Act::Answer(7));
+    sleep(Duration::from_secs(60)).await;
+    price(&shop).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn oneway_calls_are_limited_and_hold_no_place_once_they_are_sent() {
+    let world = World::of(1).await;
+    world.all_do(&Act::Never);
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/viewed"]
+        limit = { rate = "1/h", burst = 5 }
+        concurrency = 1
+        breaker = { consecutive = 2, open = "1h" }"#,
+        )
+        .await;
+    for _ in 0..5 {
+        shop.viewed("A-17".into()).await.unwrap();
+    }
+    assert!(shop.viewed("A-17".into()).await.unwrap_err().is_refusal());
+    sleep(ms(1)).await;
+    assert_eq!((world.calls(), shop.channel().in_flight()), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn oneway_calls_that_can_not_be_sent_trip_a_breaker() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/viewed"]
+        breaker = { consecutive = 2, open = "1h" }"#,
+        )
+        .await;
+    shop.viewed("A-17".into()).await.unwrap();
+    world.servers[0].shutdown().await;
+    for _ in 0..2 {
+        let failed = shop.viewed("A-17".into()).await.unwrap_err();
+        assert_eq!(failed.origin(), Origin::Transport, "{failed}");
+    }
+    assert_eq!(shop.viewed("A-17".into()).await.unwrap_err().origin(), Origin::Client);
 }

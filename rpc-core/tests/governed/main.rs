@@ -9,5 +9,7 @@ mod degraded;
 mod drops;
 mod limits;
 mod paths;
+mod shared;
 mod tiers;
+mod watched;
 mod world;
