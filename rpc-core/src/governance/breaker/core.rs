@@ -184,6 +184,27 @@ impl Core {
         Some(CircuitOpen::new(self.state(), since, retry_after, why))
     }
 
+    /// Counts a success where all is well, which changes nothing but numbers; says whether it did.
+    ///
+    /// It is what [`settle`](Self::settle) would do, without room for a transition.
+    #[inline]
+    pub(super) fn count_success(&mut self, token: Token, took: Duration, now: Moment) -> bool {
+        let settings = &self.settings;
+        let is_slow = settings.slow_rate.is_some() && took >= settings.slow;
+        let is_well = matches!(self.phase, Phase::Closed)
+            && token.generation == self.generation
+            && settings.counting == Counting::Ended
+            && !is_slow;
+        let now = self.seen.max(now);
+        if !is_well || self.window.is_over(now) {
+            return false;
+        }
+        self.seen = now;
+        self.window.roll(now);
+        self.window.end(Ending { verdict: Verdict::Success, slow: false });
+        true
+    }
+
     /// What became of a call. A verdict of an earlier era, or of a probe presumed lost, changes
     /// nothing.
     pub(super) fn settle(
@@ -395,6 +416,75 @@ impl Core {
             transitions: self.transitions,
             opened: self.opened.clone(),
             refused_share: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::governance::breaker::Lookback;
+    use crate::governance::outcome::Outcome;
+
+    const NS: Duration = Duration::from_nanos(1);
+
+    fn settings(window: Lookback, slow_rate: Option<Share>) -> BreakerSettings {
+        BreakerSettings {
+            failure_rate: Some(Share::from_percent(50)),
+            slow_rate,
+            slow: NS * 10,
+            consecutive: Some(4),
+            min_calls: 5,
+            window,
+            open: NS * 30,
+            max_open: NS * 100,
+            ..BreakerSettings::default()
+        }
+    }
+
+    fn windows() -> impl Strategy<Value = Lookback> {
+        prop_oneof![
+            Just(Lookback::Everything),
+            Just(Lookback::Fixed(NS * 50)),
+            Just(Lookback::Calls(8)),
+            Just(Lookback::Rolling { bucket: NS * 10, buckets: 5 }),
+        ]
+    }
+
+    proptest! {
+        /// Counting a success the short way is the same as settling it, whatever came before.
+        #[test]
+        fn the_short_way_of_a_success_is_the_long_one(
+            window in windows(),
+            slow_rate in prop::option::of(Just(Share::from_percent(50))),
+            steps in prop::collection::vec((0u64..20, 0u32..15, 0u8..5), 1..200),
+        ) {
+            let start = Moment::from_nanos(100);
+            let new = || Core::new(settings(window, slow_rate), start, 7);
+            let (mut short, mut long, mut now) = (new(), new(), start);
+            for (passed, took, ends) in steps {
+                now = now.plus(NS * u32::try_from(passed).expect("it is small"));
+                let (Ok(token), Ok(same)) = (short.admit(now), long.admit(now)) else { continue };
+                let took = NS * took;
+                // Later than the call, and sometimes too late for its generation.
+                let end = now.plus(took);
+                let verdict = match ends {
+                    0 => Verdict::Failure(Outcome::ServerFault),
+                    1 => Verdict::Abandoned,
+                    _ => Verdict::Success,
+                };
+                let change = match verdict {
+                    Verdict::Success if short.count_success(token, took, end) => None,
+                    _ => short.settle(token, verdict, took, end),
+                };
+                let expected = long.settle(same, verdict, took, end);
+                prop_assert_eq!(change.map(|change| change.to), expected.map(|change| change.to));
+                prop_assert_eq!(short.counts(), long.counts());
+                prop_assert_eq!(short.state(), long.state());
+                prop_assert_eq!(short.passing(), long.passing());
+            }
         }
     }
 }

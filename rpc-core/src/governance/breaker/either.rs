@@ -78,11 +78,18 @@ impl Breaker {
         breaker: D,
         now: Moment,
     ) -> Result<Permit<D>, CircuitOpen> {
-        let token = match breaker.kind() {
-            Kind::Trip(breaker) => breaker.take(now)?,
-            Kind::Throttle(throttle) => throttle.take(now)?,
+        let passed = match breaker.kind() {
+            Kind::Trip(breaker) => breaker.pass(now),
+            Kind::Throttle(throttle) => throttle.pass(now),
         };
-        Ok(Permit::new(breaker, token))
+        if let Some(token) = passed {
+            return Ok(Permit::new(breaker, token));
+        }
+        let token = match breaker.kind() {
+            Kind::Trip(breaker) => breaker.take(now),
+            Kind::Throttle(throttle) => throttle.take(now),
+        };
+        token.map(|token| Permit::new(breaker, token))
     }
 
     /// The state at this moment; a throttle that is not forced is closed.

@@ -79,16 +79,22 @@ impl CircuitBreaker {
         breaker: D,
         now: Moment,
     ) -> Result<Permit<D>, CircuitOpen> {
-        let token = breaker.take(now)?;
-        Ok(Permit::new(breaker, token))
+        match breaker.pass(now) {
+            Some(token) => Ok(Permit::new(breaker, token)),
+            None => breaker.take(now).map(|token| Permit::new(breaker, token)),
+        }
     }
 
+    /// Lets a call pass where all do.
     #[inline]
-    pub(super) fn take(&self, now: Moment) -> Result<Token, CircuitOpen> {
+    pub(super) fn pass(&self, now: Moment) -> Option<Token> {
         let generation = self.passing.load(Ordering::Acquire);
-        if generation != 0 {
-            return Ok(Token { generation, probe: 0, begun: now });
-        }
+        (generation != 0).then_some(Token { generation, probe: 0, begun: now })
+    }
+
+    /// Lets a call pass, or not.
+    #[cold]
+    pub(super) fn take(&self, now: Moment) -> Result<Token, CircuitOpen> {
         self.with(|core| core.admit(now))
     }
 
@@ -174,6 +180,9 @@ impl sealed::Settles for CircuitBreaker {
         took: Duration,
         now: Moment,
     ) -> Option<Transition> {
+        if verdict == Verdict::Success && lock(&self.core).count_success(token, took, now) {
+            return None;
+        }
         self.with(|core| core.settle(token, verdict, took, now))
     }
 

@@ -97,15 +97,21 @@ impl Throttle {
         throttle: D,
         now: Moment,
     ) -> Result<Permit<D>, CircuitOpen> {
-        let token = throttle.take(now)?;
-        Ok(Permit::new(throttle, token))
+        match throttle.pass(now) {
+            Some(token) => Ok(Permit::new(throttle, token)),
+            None => throttle.take(now).map(|token| Permit::new(throttle, token)),
+        }
     }
 
+    /// Lets a call pass where all do.
     #[inline]
+    pub(super) fn pass(&self, now: Moment) -> Option<Token> {
+        self.is_passing.load(Ordering::Acquire).then(|| Token::of_throttle(now))
+    }
+
+    /// Lets a call pass, or not.
+    #[cold]
     pub(super) fn take(&self, now: Moment) -> Result<Token, CircuitOpen> {
-        if self.is_passing.load(Ordering::Acquire) {
-            return Ok(Token::of_throttle(now));
-        }
         self.with(|core| core.admit(now))
     }
 
