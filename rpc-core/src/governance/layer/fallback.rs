@@ -23,7 +23,7 @@ use crate::governance::outcome::Degradation;
 ///
 /// let layer = FallbackLayer::new(
 ///     |request: &String| request.len(),
-///     |length, _instead_of: Result<usize, BoxError>| async move { Ok::<_, BoxError>(length) },
+///     |length: usize, _instead_of: Result<usize, BoxError>| async move { Ok::<_, BoxError>(length) },
 /// );
 /// assert_eq!(layer.degradations().answered(), 0);
 /// ```
