@@ -42,10 +42,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// One attempt went to `node` and ended like this.
+    /// One more attempt is made.
+    pub(crate) fn begin(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// An attempt went to `node` and ended like this.
     pub(crate) fn attempt(&mut self, node: &Address, result: &Result<Response, Status>) {
         self.node = Some(node.clone());
-        self.attempts += 1;
         if let Ok(response) = result {
             self.metadata = response.metadata.clone();
             self.degraded = response.degraded;

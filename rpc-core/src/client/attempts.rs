@@ -288,13 +288,18 @@ impl Watch<'_> {
     fn end(&mut self, outcome: Outcome, arrived: Option<Instant>) {
         self.ended = true;
         let hedge = self.call.steps.hedge.as_ref();
-        if hedge.is_none() && self.place.is_none() {
+        let dark = self.call.steps.per_try.filter(|_| self.call.is_dark(RuleKey::PerTry));
+        if hedge.is_none() && self.place.is_none() && dark.is_none() {
             return;
         }
         let now = arrived.unwrap_or_else(Instant::now);
         let took = now.saturating_duration_since(self.began);
         if let Some(step) = hedge {
             step.hedge.record(outcome.sample(), took, Moment::at(now));
+        }
+        if dark.is_some_and(|limit| took > limit) {
+            let late = format!("an attempt took {took:?}");
+            let _ = self.call.refused(RuleKey::PerTry, Status::local(Code::DeadlineExceeded, late));
         }
         if let Some(place) = self.place {
             place.learn(outcome, self.call.has_own_time, took, Moment::at(now));

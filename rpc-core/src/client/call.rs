@@ -158,6 +158,9 @@ pub(super) async fn attempt(
     now: Instant,
     facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
+    if let Some(facts) = facts {
+        facts.lock().unwrap_or_else(PoisonError::into_inner).begin();
+    }
     let result = match &core.attempt {
         None => send(node, request, now).await,
         Some(layered) => {

@@ -319,7 +319,11 @@ impl Core {
             return Some((0, only));
         }
         let count = self.nodes.len();
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        // Only first attempts take turns: if others did too, every call might begin at the same node.
+        let first = match tried.last() {
+            None => self.next.fetch_add(1, Ordering::Relaxed),
+            Some(last) => last + 1,
+        };
         let in_turn = (0..count).map(|step| first.wrapping_add(step) % count);
         let mut fallback = None;
         for index in in_turn.filter(|index| !tried.contains(index)) {

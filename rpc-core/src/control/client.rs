@@ -20,8 +20,8 @@ use crate::governance::hedge::Hedge;
 use crate::governance::outcome::{Classify, Degradation, Outcome};
 use crate::governance::retry::{Budget, RetryPolicy};
 use crate::governance::rules::{
-    BreakerRule, FallbackRule, HedgeRule, Keys, MethodFacts, Resolved, RuleKey, RuleSet, Rules,
-    Setting, lesser,
+    BreakerRule, ConcurrencyRule, FallbackRule, HedgeRule, Keys, MethodFacts, Resolved, RuleKey,
+    RuleSet, Rules, Setting, lesser,
 };
 use crate::method::Method;
 use crate::request::Response;
@@ -298,6 +298,7 @@ impl ClientSteps {
 
     fn new(resolved: &Resolved, before: &Self, is_idempotent: bool, now: Moment) -> Self {
         let Rules { limit, concurrency, breaker, retry, hedge, fallback, .. } = &resolved.rules;
+        let cap = max_concurrency(&resolved.caps);
         let level = resolved.level.as_ref().map_or(0, |(level, _)| *level);
         let last_good = match fallback {
             Some(Setting::On(FallbackRule::LastGood { ttl, max, vary })) => {
@@ -313,7 +314,7 @@ impl ClientSteps {
             degraded: Degrade::of(&resolved.rules).check(level).err(),
             limit: on(limit).map(|rule| RateStep::new(rule, before.limit.as_ref(), now)),
             concurrency: on(concurrency)
-                .map(|rule| ConcurrencyStep::client(*rule, before.concurrency.as_ref(), now)),
+                .map(|rule| ConcurrencyStep::client(*rule, cap, before.concurrency.as_ref(), now)),
             breaker: on(breaker).map(|rule| BreakerStep::new(rule, before.breaker.as_ref(), now)),
             retry: on(retry).map(|rule| RetryPolicy::new(*rule)),
             // A file may ask for it, for a method that must not run twice.
@@ -340,6 +341,14 @@ impl ClientSteps {
             || self.hedge.is_some()
             || self.last_good.is_some()
             || self.dark.contains(RuleKey::Timeout) && self.timeout.is_some()
+    }
+}
+
+/// How many calls at a time the caps let a limit have that finds its size.
+pub(super) fn max_concurrency(caps: &Rules) -> Option<u32> {
+    match on(&caps.concurrency) {
+        Some(ConcurrencyRule::Fixed { max, .. }) => Some(*max),
+        _ => None,
     }
 }
 

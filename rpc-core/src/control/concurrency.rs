@@ -56,17 +56,28 @@ pub(crate) type OwnWaiting = Waiting<Arc<Concurrency>, Arc<Adaptive>>;
 
 impl ConcurrencyStep {
     /// For calls to others, by this rule; who is in stays in.
-    pub(crate) fn client(rule: ConcurrencyRule, before: Option<&Self>, now: Moment) -> Self {
-        Self::new(rule, before, now, Adaptive::client)
+    pub(crate) fn client(
+        rule: ConcurrencyRule,
+        cap: Option<u32>,
+        before: Option<&Self>,
+        now: Moment,
+    ) -> Self {
+        Self::new(rule, cap, before, now, Adaptive::client)
     }
 
     /// For calls to this server.
-    pub(crate) fn server(rule: ConcurrencyRule, before: Option<&Self>, now: Moment) -> Self {
-        Self::new(rule, before, now, Adaptive::server)
+    pub(crate) fn server(
+        rule: ConcurrencyRule,
+        cap: Option<u32>,
+        before: Option<&Self>,
+        now: Moment,
+    ) -> Self {
+        Self::new(rule, cap, before, now, Adaptive::server)
     }
 
     fn new(
         rule: ConcurrencyRule,
+        cap: Option<u32>,
         before: Option<&Self>,
         now: Moment,
         adaptive: fn(Moment) -> Adaptive,
@@ -80,9 +91,14 @@ impl ConcurrencyStep {
                 Self::Fixed(Arc::new(Concurrency::new(max).with_queue(queue, wait)))
             }
             (ConcurrencyRule::Adaptive, Some(Self::Adaptive(limit))) => {
+                limit.set_cap(cap, now);
                 Self::Adaptive(limit.clone())
             }
-            (ConcurrencyRule::Adaptive, _) => Self::Adaptive(Arc::new(adaptive(now))),
+            (ConcurrencyRule::Adaptive, _) => {
+                let limit = adaptive(now);
+                limit.set_cap(cap, now);
+                Self::Adaptive(Arc::new(limit))
+            }
         }
     }
 

@@ -48,13 +48,15 @@ use crate::status::{Code, Status};
 #[derive(Clone)]
 pub struct Governance(Arc<Inner>);
 
-type TargetAndPath = (Arc<str>, Cow<'static, str>);
+/// A method at a target. What the builder says of rules is part of it: whoever says something else
+/// shares no machines, or its words would be lost on those of whoever came first.
+type MethodAt = (Arc<str>, Cow<'static, str>, String);
 
 #[derive(Default)]
 struct Inner {
     said: Mutex<Said>,
     /// Each method at each target, while somebody calls it.
-    clients: Mutex<Register<TargetAndPath, ClientMethod>>,
+    clients: Mutex<Register<MethodAt, ClientMethod>>,
     /// Each target's budget for retries and hedges.
     budgets: Mutex<Register<Arc<str>, Budget>>,
     servers: Mutex<Vec<Weak<ServerMethod>>>,
@@ -292,7 +294,7 @@ impl Governance {
             let mut budgets = lock(&self.0.budgets);
             budgets.get_or_insert(target.clone(), || Budget::new(BudgetSettings::DEFAULT, now())).0
         };
-        let key = (target.clone(), about.path.clone());
+        let key = (target.clone(), about.path.clone(), base.to_string());
         let known = about.known.get().cloned();
         // Its rules are in force before anybody else can find it.
         let make = || {
@@ -334,7 +336,7 @@ impl Governance {
     /// Every target's method of this path.
     pub(super) fn clients_of(&self, path: &str) -> Vec<Arc<ClientMethod>> {
         let clients = lock(&self.0.clients);
-        let of_path = clients.things.iter().filter(|((_, own), _)| own == path);
+        let of_path = clients.things.iter().filter(|((_, own, _), _)| own == path);
         let mut methods: Vec<_> = of_path.filter_map(|(_, method)| method.upgrade()).collect();
         methods.sort_by(|one, other| one.target.cmp(&other.target));
         methods

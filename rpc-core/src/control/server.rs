@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rpc_codec::Priority;
 
+use super::client::max_concurrency;
 use super::concurrency::ConcurrencyStep;
 use super::refusals::Refusals;
 use super::steps::RateStep;
@@ -67,7 +68,8 @@ impl ServerMethod {
     pub(crate) fn renew(&self, resolve: impl FnOnce() -> Resolved, now: Moment) {
         // Resolved under the lock, so that of two changes the later one stays.
         let mut slot = self.steps.write().unwrap_or_else(PoisonError::into_inner);
-        let rules = &resolve().rules;
+        let resolved = &resolve();
+        let (rules, cap) = (&resolved.rules, max_concurrency(&resolved.caps));
         let before = slot.clone();
         let limit = rules.limit.as_ref().and_then(Setting::on);
         let concurrency = rules.concurrency.as_ref().and_then(Setting::on);
@@ -75,7 +77,7 @@ impl ServerMethod {
         let steps = ServerSteps {
             limit: limit.map(|rule| RateStep::new(rule, before.limit.as_ref(), now)),
             concurrency: concurrency
-                .map(|rule| ConcurrencyStep::server(*rule, before.concurrency.as_ref(), now)),
+                .map(|rule| ConcurrencyStep::server(*rule, cap, before.concurrency.as_ref(), now)),
             max_priority: priority.copied(),
             dark: rules.dark.as_ref().and_then(Setting::on).copied().unwrap_or_default(),
         };

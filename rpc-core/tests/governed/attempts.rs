@@ -186,3 +186,36 @@ async fn a_hedge_does_not_outlive_a_call_whose_time_is_over() {
     let dropped: usize = world.nodes.iter().map(|node| node.dropped()).sum();
     assert_eq!((world.calls(), dropped, world.in_flight()), (2, 2, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn retries_and_hedges_take_no_turn_from_first_attempts() {
+    let world = World::of(2).await;
+    let shop = world.client(RETRY).await;
+    world.nodes[0].does(broken());
+    for _ in 0..8 {
+        price(&shop).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!((world.nodes[0].calls(), world.nodes[1].calls()), (4, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_counts_a_hedges_loser() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        hedge = { after = "20ms" }"#,
+        )
+        .await;
+    world.nodes[0].does(Act::Never);
+    let mut attempts = Vec::new();
+    for _ in 0..2 {
+        let report = CallReport::new();
+        price(&shop.with_report(&report)).await.unwrap();
+        assert_eq!(report.node().unwrap().to_string(), "mem://node-1");
+        attempts.push(report.attempts());
+    }
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 2]);
+}

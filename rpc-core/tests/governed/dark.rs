@@ -117,3 +117,18 @@ async fn a_dark_degradation_and_a_dark_fallback_count_and_call() {
     let told = dark_line(&world);
     assert!(told.contains("1 by fallback") && told.contains("2 by degrade"), "{told}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dark_per_try_counts_what_it_would_have_ended() {
+    let world = World::of(1).await;
+    world.all_do(&Act::After(ms(50), 7));
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        per_try = "20ms"
+        dark = ["per_try"]"#,
+        )
+        .await;
+    assert_eq!(price(&shop).await.unwrap(), 7);
+    assert!(dark_line(&world).contains("1 by per_try"), "{}", dark_line(&world));
+}

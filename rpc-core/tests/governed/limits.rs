@@ -302,3 +302,36 @@ async fn oneway_calls_that_can_not_be_sent_trip_a_breaker() {
     }
     assert_eq!(shop.viewed("A-17".into()).await.unwrap_err().origin(), Origin::Client);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_builder_says_is_not_lost_on_what_the_first_one_shares() {
+    let world = World::of(1).await;
+    let (_plain, limited) = (
+        world.client("").await,
+        world
+            .client(
+                r#"[client."shop.Inventory/price"]
+        limit = { rate = "1/min", burst = 1 }"#,
+            )
+            .await,
+    );
+    assert!(price(&limited).await.is_ok());
+    assert!(price(&limited).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_bounds_a_limit_that_finds_its_size() {
+    let world = World::of(1).await;
+    world.all_do(&Act::After(ms(50), 7));
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        concurrency = "adaptive"
+        [client.caps]
+        concurrency = 2"#,
+        )
+        .await;
+    let (one, two, three) = tokio::join!(price(&shop), price(&shop), price(&shop));
+    assert_eq!((one.unwrap(), two.unwrap()), (7, 7));
+    assert!(three.unwrap_err().message().contains("2 of 2"));
+}

@@ -139,6 +139,18 @@ impl Adaptive {
         self.with_initial(initial)
     }
 
+    /// From now on lets in no more than `cap` at a time, however fast calls are.
+    pub fn set_cap(&self, cap: Option<u32>, now: Moment) {
+        let size = {
+            let mut machine = lock(&self.machine);
+            machine.max = cap.unwrap_or(MAX);
+            machine.min = MIN.min(machine.max);
+            let now = machine.see(now);
+            machine.size(now)
+        };
+        self.move_to(size, now);
+    }
+
     /// Lets `queue` more calls wait, each for `wait`.
     #[must_use]
     pub fn with_queue(self, queue: u32, wait: Duration) -> Self {
