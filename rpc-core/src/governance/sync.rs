@@ -12,3 +12,23 @@ pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poisoned_lock_is_taken_all_the_same() {
+        let counted = Mutex::new(1);
+        let panicked = std::thread::scope(|scope| {
+            let holder = scope.spawn(|| {
+                let _held = lock(&counted);
+                panic!("on purpose");
+            });
+            holder.join().is_err()
+        });
+        assert!(panicked && counted.is_poisoned());
+        *lock(&counted) += 1;
+        assert_eq!(*lock(&counted), 2);
+    }
+}

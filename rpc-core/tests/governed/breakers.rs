@@ -183,3 +183,64 @@ async fn a_method_may_see_failures_in_its_own_way() {
     wanted().await.unwrap_err();
     assert!(wanted().await.unwrap_err().is_refusal(), "and counted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_loser_that_is_dropped_is_neutral() {
+    let world = World::of(2).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 1, open = "1h" }
+        hedge = { after = "10ms" }"#,
+        )
+        .await;
+    world.nodes[0].does(Act::After(ms(100), 7));
+    for _ in 0..20 {
+        price(&shop).await.unwrap();
+        sleep(Duration::from_secs(10)).await;
+    }
+    assert!(world.nodes[0].dropped() >= 5, "half of them begin there, and lose");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_is_a_failure_and_keeps_no_place() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 5, open = "1s" }
+        concurrency = 1"#,
+        )
+        .await;
+    world.all_do(&Act::Panic);
+    for _ in 0..5 {
+        assert_eq!(price(&shop).await.unwrap_err().code(), Code::Internal);
+    }
+    assert!(price(&shop).await.unwrap_err().is_refusal(), "it is open");
+    assert_eq!((world.in_flight(), shop.channel().in_flight()), (0, 0));
+    world.all_do(&Act::Answer(7));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(price(&shop).await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_a_later_rule_refuses_is_neutral_and_takes_nobodys_place() {
+    let world = World::of(1).await;
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        breaker = { consecutive = 2, open = "1s", probes = 1 }
+        limit = { rate = "1/min", burst = 2 }"#,
+        )
+        .await;
+    world.all_do(&broken());
+    fail(&shop, 2).await;
+    world.all_do(&Act::Answer(7));
+    sleep(Duration::from_secs(2)).await;
+    for _ in 0..3 {
+        let refused = price(&shop).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "by the limit: {refused}");
+    }
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(price(&shop).await.unwrap(), 7, "the probe");
+}

@@ -169,3 +169,13 @@ async fn a_turn_that_was_waited_for_and_then_refused_a_place_is_given_back() {
     assert!(refused.message().starts_with("the concurrency limit"), "{refused}");
     assert!(price(&shop).await.is_ok(), "the second one's turn");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_call_that_is_kept_holds_no_place() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.defaults]\nconcurrency = 1").await;
+    let mut first = Box::pin(price(&shop));
+    assert_eq!((&mut first).await.unwrap(), 1995);
+    assert_eq!(price(&shop).await.unwrap(), 1995);
+    drop(first);
+}

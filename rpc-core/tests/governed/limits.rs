@@ -335,3 +335,16 @@ async fn a_cap_bounds_a_limit_that_finds_its_size() {
     assert_eq!((one.unwrap(), two.unwrap()), (7, 7));
     assert!(three.unwrap_err().message().contains("2 of 2"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_does_not_shed_a_call_because_its_node_is_not_ready_yet() {
+    let world = World::of(1).await;
+    world.network.set_latency(ms(100));
+    let shop = world
+        .client(
+            r#"[client."shop.Inventory/price"]
+        concurrency = 1"#,
+        )
+        .await;
+    assert_eq!(price(&shop).await.unwrap(), 1995, "it is connected to first");
+}

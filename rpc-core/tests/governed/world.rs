@@ -75,6 +75,7 @@ pub(crate) enum Act {
     /// Answers after so long.
     After(Duration, u64),
     Never,
+    Panic,
 }
 
 /// A node's behaviour, which a test may change at any time, and what it has seen.
@@ -120,6 +121,7 @@ impl Node {
                 Ok(cents)
             }
             Act::Never => std::future::pending().await,
+            Act::Panic => panic!("on purpose"),
         };
         watch.done = true;
         answer
