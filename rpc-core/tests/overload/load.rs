@@ -1,0 +1,210 @@
+//! A server that can do so much and no more, and callers who ask for more than that.
+//!
+//! The server has a pool of its own: calls queue for one of few workers, each of which takes its time.
+//! So it is slow long before it is out of processors, as what waits for a database is. Its callers
+//! go on as often as they mean to, whatever becomes of their calls, and give each up after a while.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rpc_core::control::Governance;
+use rpc_core::{Code, Server, ServerHandle, Status, service};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// Calls that are worked on at a time.
+const WORKERS: usize = 8;
+/// How long one takes, and how much longer some take.
+const WORK: Duration = Duration::from_millis(15);
+const MORE_WORK_MS: u64 = 10;
+/// How long a caller waits.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+
+#[service(name = "bench.Desk")]
+pub(crate) trait Desk {
+    /// Works on one call. It does not notice when its caller goes away.
+    async fn work(&self, number: u64) -> Result<u64, Status>;
+}
+
+struct Pool(Semaphore);
+
+impl Desk for Pool {
+    async fn work(&self, number: u64) -> Result<u64, Status> {
+        let _worker = self.0.acquire().await.map_err(|_| Status::internal("no pool"))?;
+        // Not random, so that all runs have the same work to do.
+        sleep(WORK + Duration::from_millis(number * 7 % MORE_WORK_MS)).await;
+        Ok(number)
+    }
+}
+
+/// A server under these rules, and a client of it without any.
+pub(crate) struct Setup {
+    server: ServerHandle,
+    client: DeskClient,
+    next: AtomicU64,
+}
+
+/// What became of the calls of some time.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Answered before their callers gave up.
+    pub(crate) answered: usize,
+    /// Refused by the server before anything ran.
+    pub(crate) refused: usize,
+    /// Given up by their callers.
+    pub(crate) late: usize,
+    /// Anything else, of which there should be nothing.
+    pub(crate) failed: usize,
+    /// How long it went on.
+    pub(crate) took: Duration,
+    latencies: Vec<Duration>,
+}
+
+impl Outcome {
+    /// Calls that were made.
+    pub(crate) fn offered(&self) -> usize {
+        self.answered + self.refused + self.late + self.failed
+    }
+
+    /// Answers a second.
+    pub(crate) fn goodput(&self) -> f64 {
+        self.answered as f64 / self.took.as_secs_f64()
+    }
+
+    /// The time of all but the slowest hundredth of the answers.
+    pub(crate) fn p99(&self) -> Duration {
+        let rank = self.latencies.len() * 99 / 100;
+        self.latencies.get(rank).copied().unwrap_or_default()
+    }
+
+    fn note(&mut self, (result, took): (Result<u64, Status>, Duration)) {
+        match result {
+            Ok(_) => {
+                self.answered += 1;
+                self.latencies.push(took);
+            }
+            Err(status) if status.code() == Code::DeadlineExceeded => self.late += 1,
+            Err(status) if status.is_refusal() => self.refused += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+
+    fn after(mut self, took: Duration) -> Self {
+        self.latencies.sort_unstable();
+        self.took = took;
+        self
+    }
+}
+
+impl Setup {
+    /// Over TCP, with rules for the server's side.
+    pub(crate) async fn new(rules: &str) -> Result<Self, Status> {
+        let pool = DeskServer::new(Pool(Semaphore::new(WORKERS)));
+        let server = Server::builder().add(pool).governance(&Governance::new()).rules(rules);
+        let server = server.listen("127.0.0.1:0").await?;
+        let client = DeskClient::builder().governance(&Governance::new()).connections(4);
+        let client = client.timeout(PATIENCE).connect(&server.address().to_string()).await?;
+        client.ready().await?;
+        Ok(Self { server, client, next: AtomicU64::new(0) })
+    }
+
+    /// So many callers, each of whom waits for its answer before it asks again.
+    pub(crate) async fn callers(&self, count: usize, time: Duration) -> Outcome {
+        let begun = Instant::now();
+        let mut callers = JoinSet::new();
+        for caller in 0..count as u64 {
+            let client = self.client.clone();
+            callers.spawn(async move {
+                let mut outcome = Outcome::default();
+                let mut number = caller;
+                while begun.elapsed() < time {
+                    outcome.note(call(&client, number).await);
+                    number += 1;
+                }
+                outcome
+            });
+        }
+        let mut all = Outcome::default();
+        while let Some(Ok(outcome)) = callers.join_next().await {
+            all.answered += outcome.answered;
+            all.refused += outcome.refused;
+            all.late += outcome.late;
+            all.failed += outcome.failed;
+            all.latencies.extend(outcome.latencies);
+        }
+        all.after(begun.elapsed())
+    }
+
+    /// So many calls a second, whatever becomes of them.
+    pub(crate) async fn offer(&self, per_second: f64, time: Duration) -> Outcome {
+        let apart = Duration::from_secs_f64(1.0 / per_second);
+        let begun = Instant::now();
+        let mut ticks = interval(Duration::from_millis(2));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (mut calls, mut sent) = (JoinSet::new(), 0);
+        let mut outcome = Outcome::default();
+        while begun.elapsed() < time {
+            ticks.tick().await;
+            let due = begun.elapsed().min(time).as_nanos() / apart.as_nanos();
+            for _ in sent..due {
+                let (client, number) =
+                    (self.client.clone(), self.next.fetch_add(1, Ordering::Relaxed));
+                calls.spawn(async move { call(&client, number).await });
+            }
+            sent = due.max(sent);
+            while let Some(ended) = calls.try_join_next() {
+                outcome.note(ended.expect("a call does not panic"));
+            }
+        }
+        while let Some(ended) = calls.join_next().await {
+            outcome.note(ended.expect("a call does not panic"));
+        }
+        outcome.after(time)
+    }
+
+    /// How long it takes, at half of what it can do, until nearly all are answered again; `None` if it
+    /// takes longer than `patience`.
+    pub(crate) async fn recovery(&self, capacity: f64, patience: Duration) -> Option<Duration> {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            let window = self.offer(capacity / 2.0, Duration::from_millis(250)).await;
+            if window.answered * 100 >= window.offered() * 95 {
+                return Some(begun.elapsed());
+            }
+        }
+        None
+    }
+
+    /// Calls under way on the server.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.server.in_flight()
+    }
+
+    /// Calls that the client has not heard the end of.
+    pub(crate) fn pending(&self) -> usize {
+        self.client.channel().in_flight()
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn end(self) {
+        self.server.shutdown().await;
+    }
+}
+
+async fn call(client: &DeskClient, number: u64) -> (Result<u64, Status>, Duration) {
+    let begun = Instant::now();
+    let result = client.work(number).await;
+    (result, begun.elapsed())
+}
+
+/// The rules of the three servers that are compared.
+pub(crate) fn modes() -> [(&'static str, String); 3] {
+    let rule = |concurrency: &str| format!("[server.\"bench.Desk\"]\nconcurrency = {concurrency}");
+    [("none", String::new()), ("fixed 16", rule("16")), ("adaptive", rule("\"adaptive\""))]
+}
+
+/// How many callers keep all workers busy, and no more.
+pub(crate) fn busy_callers() -> usize {
+    WORKERS
+}
