@@ -358,3 +358,18 @@ impl fmt::Debug for Channel {
         f.debug_tuple("Channel").field(&addresses.collect::<Vec<_>>()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn paths_made_at_run_time_do_not_pile_up() {
+        let channel = Channel::connect("mem://nowhere").await.unwrap();
+        for number in 0..MAX_PATHS + 100 {
+            channel.bound_by_path(format!("s.S/m{number}").into());
+        }
+        let known = channel.0.by_path.lock().unwrap().len();
+        assert_eq!(known, MAX_PATHS);
+    }
+}

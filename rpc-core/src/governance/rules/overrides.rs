@@ -238,4 +238,20 @@ mod tests {
         assert!(!overrides.clear(Side::Client, &target, RuleKey::Timeout));
         assert!(overrides.as_set().is_empty());
     }
+
+    #[test]
+    fn more_switches_than_allowed_are_refused_and_the_others_stay() {
+        let mut overrides = Overrides::default();
+        let targets: Vec<_> = (0..=MAX_OVERRIDES).map(|index| format!("s.S/m{index}")).collect();
+        for target in &targets[..MAX_OVERRIDES] {
+            let switch = Override { target, ..switch("timeout", "1s", 10) };
+            overrides.set(switch, None).expect("there is room");
+        }
+        let one_more = Override { target: &targets[MAX_OVERRIDES], ..switch("timeout", "1s", 10) };
+        let refusal = overrides.set(one_more, None).expect_err("it is full").to_string();
+        assert!(refusal.contains("1000 overrides are in force already"), "{refusal}");
+        let again = Override { target: &targets[0], ..switch("timeout", "2s", 10) };
+        overrides.set(again, None).expect("one that is there may change");
+        assert_eq!(overrides.count(), MAX_OVERRIDES);
+    }
 }
