@@ -10,7 +10,6 @@ const BREAKER_MODEL: &str = "src/governance/breaker/model.rs";
 const CONCURRENCY: &str = "src/governance/limit/concurrency/tests.rs";
 const LIMITS: &str = "src/governance/limit/laws.rs";
 const TOKEN: &str = "src/governance/limit/token.rs";
-const LAYERS: &str = "tests/govern_layers/";
 
 /// The complaint or hazard, the file and the name of a test of it.
 const HELD: &[(&str, &str, &str)] = &[
@@ -554,20 +553,12 @@ const HELD: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The folder of the tests of layers, which may not be there.
-fn are_there_layers() -> bool {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(LAYERS).exists()
-}
-
 #[test]
 fn each_complaint_and_each_hazard_has_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = HashMap::new();
     let mut missing = Vec::new();
     for (hazard, file, name) in HELD {
-        if file.starts_with(LAYERS) && !are_there_layers() {
-            continue;
-        }
         let text = texts
             .entry(file)
             .or_insert_with(|| fs::read_to_string(root.join(file)).unwrap_or_default());
