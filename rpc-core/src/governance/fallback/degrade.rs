@@ -2,35 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::governance::rules::{Rules, Setting};
 use crate::status::{Code, Status};
 
-/// How far this process has degraded itself: 0 is not at all.
-///
-/// Level 2 switches off what is `optional = 2` and below.
-#[derive(Debug, Default)]
-pub struct Level(AtomicU8);
-
-impl Level {
-    /// This level.
-    pub const fn new(level: u8) -> Self {
-        Self(AtomicU8::new(level))
-    }
-
-    /// The present level.
-    pub fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// From now on this one.
-    pub fn set(&self, level: u8) {
-        self.0.store(level, Ordering::Relaxed);
-    }
-}
-
-/// Whether a method is switched off: its rules `degrade` and `optional`.
+/// Whether a method is switched off: its rules `degrade` and `optional`. The level of a process says how
+/// far it has degraded itself: level 2 switches off what is `optional = 2` and below, 0 nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Degrade {
     /// It is, whatever the level.
@@ -140,10 +117,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_who_and_asks_the_fallback() {
-        let level = Level::new(1);
-        level.set(3);
         let degrade = Degrade { forced: false, optional: Some(2) };
-        let refused = degrade.check(level.get()).expect_err("3 is above 2");
+        let refused = degrade.check(3).expect_err("3 is above 2");
         assert_eq!(refused.level(), Some(3));
         let status: Status = refused.into();
         assert_eq!(

@@ -16,6 +16,6 @@ mod key;
 mod last_good;
 mod recent;
 
-pub use degrade::{Degrade, Degraded, Level};
+pub use degrade::{Degrade, Degraded};
 pub use key::Key;
 pub use last_good::{Good, LastGood, LastGoodSettings};

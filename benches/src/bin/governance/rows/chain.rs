@@ -11,7 +11,7 @@ use std::time::Duration;
 use rpc_core::governance::Moment;
 use rpc_core::governance::adaptive::{self, Adaptive};
 use rpc_core::governance::breaker::Breaker;
-use rpc_core::governance::fallback::{Degrade, Level};
+use rpc_core::governance::fallback::Degrade;
 use rpc_core::governance::hedge::Hedge;
 use rpc_core::governance::limit::RateLimiter;
 use rpc_core::governance::outcome::Outcome;
@@ -65,7 +65,7 @@ fn now() -> Moment {
 
 /// What a method with every rule has.
 struct Chain {
-    level: Level,
+    level: u8,
     degrade: Degrade,
     breaker: Breaker,
     rate: RateLimiter,
@@ -82,7 +82,7 @@ impl Chain {
             ..BreakerRule::DEFAULT
         };
         Self {
-            level: Level::new(1),
+            level: 1,
             degrade: Degrade { forced: false, optional: Some(2) },
             breaker: Breaker::new(&breaker, now, 7),
             rate: RateLimiter::new(&rule(), now),
@@ -93,7 +93,7 @@ impl Chain {
     }
 
     fn call(&self, begun: Moment, ended: Moment) -> Result<Outcome, Status> {
-        self.degrade.check(self.level.get())?;
+        self.degrade.check(self.level)?;
         self.breaker.peek(begun)?;
         let ticket = self.rate.reserve(1, Duration::ZERO, begun)?;
         debug_assert!(ticket.wait().is_zero(), "no call waits");
