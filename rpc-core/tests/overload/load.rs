@@ -1,21 +1,21 @@
 //! A server that can do so much and no more, and callers who ask for more than that.
 //!
 //! The server has a pool of its own: calls queue for one of few workers, each of which takes its time.
-//! So it is slow long before it is out of processors, as what waits for a database is. Its callers
-//! go on as often as they mean to, whatever becomes of their calls, and give each up after a while.
+//! Either they compute, or they wait as if for a database. The callers go on as often as they mean to,
+//! whatever becomes of their calls, and give each up after a while.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rpc_core::control::Governance;
 use rpc_core::{Code, Server, ServerHandle, Status, service};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-/// Calls that are worked on at a time.
-const WORKERS: usize = 8;
-/// How long one takes, and how much longer some take.
+/// How long a call is worked on, and how much longer some are.
 const WORK: Duration = Duration::from_millis(15);
 const MORE_WORK_MS: u64 = 10;
 /// How long a caller waits.
@@ -27,13 +27,60 @@ pub(crate) trait Desk {
     async fn work(&self, number: u64) -> Result<u64, Status>;
 }
 
-struct Pool(Semaphore);
+/// What work is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// It takes a processor: so many steps a millisecond, as long as there are enough.
+    Computes { steps_per_ms: u64 },
+    /// It takes time, and no processor.
+    Waits,
+}
+
+struct Pool {
+    workers: Semaphore,
+    work: Work,
+}
+
+impl Work {
+    /// Computing, at the pace of this machine.
+    pub(crate) fn computes() -> Self {
+        const STEPS: u64 = 2_000_000;
+        let begun = Instant::now();
+        black_box(compute(STEPS));
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+        Self::Computes { steps_per_ms: STEPS * 1_000 / micros }
+    }
+
+    /// Calls that are worked on at a time.
+    pub(crate) fn workers(self) -> usize {
+        match self {
+            Self::Computes { .. } => available_parallelism().map_or(1, usize::from),
+            Self::Waits => 8,
+        }
+    }
+
+    async fn takes(self, time: Duration) -> Result<(), Status> {
+        match self {
+            Self::Waits => sleep(time).await,
+            Self::Computes { steps_per_ms } => {
+                let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                let computing = spawn_blocking(move || black_box(compute(millis * steps_per_ms)));
+                computing.await.map_err(|error| Status::internal(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compute(steps: u64) -> u64 {
+    (0..steps).fold(1, |hash: u64, step| (hash ^ step).wrapping_mul(0x0100_0000_01b3))
+}
 
 impl Desk for Pool {
     async fn work(&self, number: u64) -> Result<u64, Status> {
-        let _worker = self.0.acquire().await.map_err(|_| Status::internal("no pool"))?;
+        let _worker = self.workers.acquire().await.map_err(|_| Status::internal("no pool"))?;
         // Not random, so that all runs have the same work to do.
-        sleep(WORK + Duration::from_millis(number * 7 % MORE_WORK_MS)).await;
+        self.work.takes(WORK + Duration::from_millis(number * 7 % MORE_WORK_MS)).await?;
         Ok(number)
     }
 }
@@ -99,8 +146,8 @@ impl Outcome {
 
 impl Setup {
     /// Over TCP, with rules for the server's side.
-    pub(crate) async fn new(rules: &str) -> Result<Self, Status> {
-        let pool = DeskServer::new(Pool(Semaphore::new(WORKERS)));
+    pub(crate) async fn new(work: Work, rules: &str) -> Result<Self, Status> {
+        let pool = DeskServer::new(Pool { workers: Semaphore::new(work.workers()), work });
         let server = Server::builder().add(pool).governance(&Governance::new()).rules(rules);
         let server = server.listen("127.0.0.1:0").await?;
         let client = DeskClient::builder().governance(&Governance::new()).connections(4);
@@ -198,13 +245,12 @@ async fn call(client: &DeskClient, number: u64) -> (Result<u64, Status>, Duratio
     (result, begun.elapsed())
 }
 
-/// The rules of the three servers that are compared.
-pub(crate) fn modes() -> [(&'static str, String); 3] {
+/// The rules of the three servers that are compared; the second one lets as many wait as work.
+pub(crate) fn modes(work: Work) -> [(&'static str, String); 3] {
     let rule = |concurrency: &str| format!("[server.\"bench.Desk\"]\nconcurrency = {concurrency}");
-    [("none", String::new()), ("fixed 16", rule("16")), ("adaptive", rule("\"adaptive\""))]
-}
-
-/// How many callers keep all workers busy, and no more.
-pub(crate) fn busy_callers() -> usize {
-    WORKERS
+    [
+        ("none", String::new()),
+        ("fixed", rule(&(2 * work.workers()).to_string())),
+        ("adaptive", rule("\"adaptive\"")),
+    ]
 }
