@@ -90,11 +90,10 @@ impl Adaptive {
         Self::new(None, now)
     }
 
-    /// For calls to this server: while the CPU is busy, what it gets done at best. As long as nobody
-    /// [tells](Self::observe_cpu) how busy it is, it follows latency.
+    /// For calls to this server: while the CPU is busy, what it gets done at best. While it is not,
+    /// or nobody [tells](Self::observe_cpu) how busy it is, it follows latency.
     ///
-    /// It begins at 20 and stays between 4 and 1000, unless told otherwise. While the CPU is not
-    /// busy it is as high as it may be.
+    /// It begins at 20 and stays between 4 and 1000, unless told otherwise.
     pub fn server(now: Moment) -> Self {
         let throughput = Throughput { cpu: Cpu::default(), passes: Passes::new() };
         Self::new(Some(Box::new(throughput)), now)
@@ -271,14 +270,11 @@ impl Machine {
         };
         if let Some(round) = self.gathering.end(now) {
             moved = true;
-            match (busy, round.mean) {
-                (None, _) => {
-                    let (min, max) = (f64::from(self.min), f64::from(self.max));
-                    self.gradient.learn(round, &mut self.base, min, max);
-                }
-                (Some(true), Some(mean)) => _ = self.base.learn_under_load(mean),
-                (Some(false), Some(mean)) => _ = self.base.learn_at_ease(mean),
-                (Some(_), None) => {}
+            if busy != Some(true) {
+                let (min, max) = (f64::from(self.min), f64::from(self.max));
+                self.gradient.learn(round, &mut self.base, min, max);
+            } else if let Some(mean) = round.mean {
+                self.base.learn_under_load(mean);
             }
         }
         moved
@@ -292,12 +288,11 @@ impl Machine {
     fn size(&mut self, now: Moment) -> u32 {
         let base = self.base.nanos();
         let limit = match &mut self.throughput {
-            Some(throughput) => match throughput.cpu.is_busy(now) {
-                None => Some(self.gradient.limit()),
-                Some(true) => throughput.passes.limit(base, now),
-                Some(false) => None,
-            },
-            None => Some(self.gradient.limit()),
+            Some(throughput) if throughput.cpu.is_busy(now) == Some(true) => {
+                throughput.passes.limit(base, now)
+            }
+            // Calls may wait for something else than the CPU: a pool, a disk, another service.
+            _ => Some(self.gradient.limit()),
         };
         limit.map_or(self.max, |limit| whole(limit).clamp(self.min, self.max))
     }

@@ -43,18 +43,35 @@ fn a_server_without_a_cpu_follows_latency() {
 }
 
 #[test]
-fn a_server_with_a_cpu_sheds_only_while_it_is_busy() {
-    let limit = Adaptive::server(at(0)).with_bounds(4, 500);
+fn a_busy_cpu_bounds_calls_by_what_gets_done() {
+    let limit = Adaptive::server(at(0)).with_bounds(4, 500).with_initial(100);
     limit.observe_cpu(Some(Share::from_percent(50)), at(0));
-    assert_eq!(limit.max(), 500);
     run(&limit, 0, 1000, Sample::success(10 * MS)); // a thousand a second: ten at a time
-    assert_eq!(limit.max(), 500, "{limit:?}");
+    assert_eq!(limit.max(), 100, "there is room to spare: {limit:?}");
     limit.observe_cpu(Some(Share::from_percent(80)), at(1000));
     assert_eq!(limit.max(), 15);
     limit.observe_cpu(Some(Share::from_percent(10)), at(1500));
     assert_eq!(limit.max(), 15, "within a second");
     limit.observe_cpu(Some(Share::from_percent(10)), at(2000));
-    assert_eq!(limit.max(), 500);
+    assert_eq!(limit.max(), 100);
+}
+
+#[test]
+fn an_idle_cpu_does_not_hide_that_calls_wait_for_something_else() {
+    let limit = Adaptive::server(at(0)).with_bounds(4, 500);
+    run(&limit, 0, 1000, Sample::success(10 * MS));
+    for second in 1..60 {
+        limit.observe_cpu(Some(Share::from_percent(5)), at(second * 1000));
+        // A pool of ten: whoever comes beyond that waits for it.
+        let held: Vec<_> = (0..limit.max())
+            .map(|_| Adaptive::try_enter(&limit, Priority::Normal, at(second * 1000)))
+            .collect();
+        let took = MS * held.len().max(10) as u32;
+        for slot in held.into_iter().flatten() {
+            slot.settle(Sample::success(took), at(second * 1000 + 500));
+        }
+    }
+    assert!(limit.max() < 40, "{limit:?}");
 }
 
 #[test]
