@@ -23,6 +23,7 @@ pub use address::Address;
 pub use client::Channel;
 pub use connection::Limits;
 pub use context::{Context, Peer, Scope, spawn};
+pub use control::Governance;
 pub use method::Method;
 pub use reply::Reply;
 pub use report::CallReport;

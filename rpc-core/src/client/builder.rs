@@ -12,7 +12,7 @@ use super::stub::Client;
 use crate::address::Address;
 use crate::connection::{Limits, check_name};
 use crate::control::{BUILDER, Governance, rules_of_builder};
-use crate::governance::rules::{RuleSet, Strength};
+use crate::governance::rules::{RuleSet, Side, Strength};
 use crate::service::{CallLayer, Layers};
 use crate::status::Status;
 use crate::transport::{Connect, Network, Sockets};
@@ -75,7 +75,7 @@ impl ChannelBuilder {
     pub async fn connect(self, address: &str) -> Result<Channel, Status> {
         let Self { mut parts, rules, .. } = self;
         check_name("client", &parts.config.name)?;
-        parts.rules = rules_of_builder(&rules)?;
+        parts.rules = rules_of_builder(Side::Client, &rules)?;
         let addresses = Address::parse_list(address)?;
         Ok(Channel::new(parts, addresses, address))
     }

@@ -9,7 +9,7 @@ use super::server::ServerMethod;
 use crate::governance::Moment;
 use crate::governance::breaker::State;
 use crate::governance::outcome::Degradation;
-use crate::governance::rules::{FallbackRule, Live, RuleKey, Setting, explain};
+use crate::governance::rules::{FallbackRule, Live, RuleKey, Setting, Side, explain, nearest};
 
 /// Everything about the methods of this path: as they are called, at each target, and as they are
 /// served.
@@ -30,12 +30,26 @@ pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String
         text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
     }
     if text.is_empty() {
-        text = format!("{path}: nobody in this process calls or serves it\n");
+        text = format!(
+            "{path}: nobody in this process calls or serves it{}\n",
+            instead(governance, path)
+        );
+    }
+    for slip in governance.slips() {
+        text.push_str(&format!("without effect: {slip}\n"));
     }
     for trouble in governance.troubles() {
         text.push_str(&format!("not in force: {trouble}\n"));
     }
     text
+}
+
+/// What was meant by a path that is unknown, probably.
+fn instead(governance: &Governance, path: &str) -> String {
+    let mut known = governance.paths(Side::Client);
+    known.extend(governance.paths(Side::Server));
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    nearest(path, &known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
 fn of_client(governance: &Governance, method: &ClientMethod, now: Moment) -> Vec<Live> {

@@ -342,6 +342,50 @@ impl Governance {
         methods
     }
 
+    /// Entries of files and switches that are slips, probably: about no method that this process
+    /// calls or serves, but of a service that it does, or of one that is called nearly so. A file may
+    /// well have entries for other processes.
+    pub(super) fn slips(&self) -> Vec<String> {
+        let known = [Side::Client, Side::Server].map(|side| (side, self.paths(side)));
+        let said = lock(&self.0.said);
+        let sources = said.sources.values().filter_map(History::current);
+        let sets = sources.map(|version| &*version.rules).chain([said.overrides.as_set()]);
+        let mut found = Vec::new();
+        for set in sets {
+            for (side, paths) in &known {
+                for (target, entry) in set.side(*side).entries() {
+                    if let Some(meant) = target.meant(paths) {
+                        let origin = entry.rules().keys().find_map(|key| entry.origin(key));
+                        let place = origin.map(|origin| format!("{origin}: ")).unwrap_or_default();
+                        let meant = format!("did you mean \"{meant}\"?");
+                        found
+                            .push(format!("{place}{side}.{target} is about nothing here; {meant}"));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The methods that this process calls, or those that it serves.
+    pub(super) fn paths(&self, side: Side) -> Vec<String> {
+        match side {
+            Side::Client => {
+                let clients = lock(&self.0.clients);
+                let used = clients.things.iter().filter(|(_, method)| method.strong_count() > 0);
+                used.map(|((_, path, _), _)| path.to_string()).collect()
+            }
+            Side::Server => {
+                let servers = lock(&self.0.servers);
+                servers
+                    .iter()
+                    .filter_map(Weak::upgrade)
+                    .map(|method| method.path.to_string())
+                    .collect()
+            }
+        }
+    }
+
     /// What is known of the method of this path, once somebody calls it by a generated client.
     fn facts_of(&self, path: &str) -> Option<MethodFacts> {
         let method = self.clients_of(path).pop()?;
@@ -494,10 +538,20 @@ pub(crate) const BUILDER: &str = "builder";
 ///
 /// # Errors
 /// *Invalid argument*, with all that is wrong with them.
-pub(crate) fn rules_of_builder(toml: &str) -> Result<RuleSet, Status> {
-    RuleSet::parse(Strength::Attribute, BUILDER, Syntax::Toml, toml, None).map_err(|mistakes| {
+pub(crate) fn rules_of_builder(side: Side, toml: &str) -> Result<RuleSet, Status> {
+    let rules = RuleSet::parse(Strength::Attribute, BUILDER, Syntax::Toml, toml, None);
+    let rules = rules.map_err(|mistakes| {
         Status::local(Code::InvalidArgument, mistakes.to_string()).with_source(mistakes)
-    })
+    })?;
+    let other = match side {
+        Side::Client => Side::Server,
+        Side::Server => Side::Client,
+    };
+    if let Some((target, _)) = rules.side(other).entries().next() {
+        let lost = format!("{BUILDER}: [{other}.{target}] is of no use to a {side}");
+        return Err(Status::local(Code::InvalidArgument, lost));
+    }
+    Ok(rules)
 }
 
 fn now() -> Moment {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::governance::rules::{Mistakes, RuleSet};
 use crate::service::BoxFuture;
+use crate::status::{Code, Status};
 
 /// Something that says rules, and says others later: a file, a registry's key-value store.
 ///
@@ -34,7 +35,7 @@ pub enum News {
 }
 
 /// Why a source has no new rules, or might not have them again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trouble {
     /// It can't be read.
@@ -64,6 +65,19 @@ impl fmt::Display for Trouble {
                 write!(f, "the last good rules can't be kept in {}: {why}", path.display())
             }
         }
+    }
+}
+
+/// As a program prints it that ends with it: the text, since the parts say less.
+impl fmt::Debug for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Arc<Trouble>> for Status {
+    fn from(trouble: Arc<Trouble>) -> Self {
+        Self::local(Code::InvalidArgument, trouble.to_string()).with_source(trouble)
     }
 }
 

@@ -12,6 +12,7 @@ use super::router::{Router, Serve, Service};
 use crate::address::Address;
 use crate::connection::{Limits, Places, check_name};
 use crate::control::{Governance, rules_of_builder};
+use crate::governance::rules::Side;
 use crate::service::{BoxService, CallLayer, Layers};
 use crate::status::{Executed, Origin, Status};
 use crate::transport::{self, Listen};
@@ -182,7 +183,7 @@ impl ServerBuilder {
 
     fn serve(self, listener: Box<dyn Listen>) -> Result<ServerHandle, Status> {
         check_name("server", &self.name)?;
-        let rules = Arc::new(rules_of_builder(&self.rules)?);
+        let rules = Arc::new(rules_of_builder(Side::Server, &self.rules)?);
         let router = Router::with_rules(self.services, &rules)?;
         self.governance.serve(router.routes().map(|route| &route.governed));
         let layered = self.layers.around(|| BoxService::new(router.clone()));

@@ -151,8 +151,8 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
     assert!(text.contains("OPEN"), "{text}");
     println!("{text}");
     assert_eq!(
-        world.governance.explain("shop.Inventory/nothing"),
-        "shop.Inventory/nothing: nobody in this process calls or serves it\n",
+        world.governance.explain("other.Service/else"),
+        "other.Service/else: nobody in this process calls or serves it\n",
     );
 }
 
@@ -201,4 +201,35 @@ impl Source for Script {
             }
         })
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_a_slip_is_told_and_one_for_others_is_not() {
+    let world = World::of(1).await;
+    let _shop = world.client("").await;
+    world.governance.apply(file(
+        r#"[client."shop.Inventory/prize"]
+timeout = "1s"
+[client."shop.Inventry"]
+timeout = "1s"
+[client."stock.Levels/all"]
+timeout = "1s""#,
+    ));
+    assert_eq!(
+        world.governance.explain("shop.Inventory/prize"),
+        "shop.Inventory/prize: nobody in this process calls or serves it; did you mean \
+         shop.Inventory/price?\n\
+         without effect: rules.toml:4: client.\"shop.Inventry\" is about nothing here; did you mean \
+         \"shop.Inventory\"?\n\
+         without effect: rules.toml:2: client.\"shop.Inventory/prize\" is about nothing here; did you \
+         mean \"shop.Inventory/price\"?\n",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builders_rules_for_the_other_side_are_refused() {
+    let world = World::of(1).await;
+    let wrong = world.builder().rules("[server.defaults]\nconcurrency = 4");
+    let refused = wrong.connect(&world.address()).await.err().unwrap();
+    assert_eq!(refused.message(), "builder: [server.defaults] is of no use to a client");
 }

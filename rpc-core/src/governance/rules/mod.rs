@@ -29,6 +29,7 @@ pub use parse::{Catalogue, MethodFacts};
 pub(crate) use resolve::lesser;
 pub use resolve::{Capped, Decision, Resolved, Said, resolve};
 pub use set::{Entry, Origin, RuleSet, Section, Strength, Target};
+pub(crate) use suggest::nearest;
 pub use types::{
     BreakerKind, BreakerRule, ConcurrencyRule, FallbackRule, HedgeAfter, HedgeRule, Key, Keys,
     LimitKind, LimitRule, Rate, RetryRule, RuleKey, Rules, Setting, Share, Window,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::keys::Side;
 use super::mistake::Place;
+use super::suggest::nearest;
 use super::types::{RuleKey, Rules};
 use super::words::Quoted;
 use crate::governance::Moment;
@@ -80,6 +81,28 @@ pub enum Target {
     Method(String),
     /// `caps`: what bounds all the others.
     Caps,
+}
+
+impl Target {
+    /// What it should have been about, if it is about none of the methods of these paths, but about
+    /// something like them.
+    pub(crate) fn meant<'a>(&self, paths: &'a [String]) -> Option<&'a str> {
+        let service_of = |path: &'a str| path.split_once('/').map_or(path, |(service, _)| service);
+        let services: Vec<_> = paths.iter().map(|path| service_of(path)).collect();
+        match self {
+            Self::Defaults | Self::Caps => None,
+            Self::Service(name) | Self::Methods(name) => {
+                nearest(name, &services).filter(|_| !services.contains(&name.as_str()))
+            }
+            Self::Method(name) if paths.contains(name) => None,
+            Self::Method(name) => {
+                let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+                let service = name.split_once('/').map_or(&**name, |(service, _)| service);
+                let of_service = paths.iter().find(|path| service_of(path) == service);
+                nearest(name, &paths).or_else(|| of_service.copied())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Target {

@@ -401,7 +401,9 @@ fn check(reader: &mut Reader<'_>, target: &Target, fields: &[Field], rules: &Rul
     }
     let fallback = rules.fallback.as_ref().and_then(Setting::on);
     if fallback == Some(&FallbackRule::Default) && !facts.returns_default {
-        let wrong = Wrong::new("what this method returns has no `Default`");
+        let wrong = Wrong::new(
+            "this method's attribute has no `fallback = \"default\"`, and only that can bring one",
+        );
         refuse(RuleKey::Fallback, wrong.expected("\"off\" or { last_good = \"30s\" }"));
     }
 }
