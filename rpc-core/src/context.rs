@@ -31,7 +31,7 @@ pub(crate) const BAGGAGE: &str = "baggage";
 pub struct Context(Option<Arc<Call>>);
 
 /// The facts of one call on a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) method: Cow<'static, str>,
     pub(crate) deadline: Option<Instant>,
@@ -45,6 +45,31 @@ pub(crate) struct Call {
     pub(crate) cancel: Cancel,
     /// What became of the calls that the handler made.
     pub(crate) flags: AtomicU8,
+}
+
+impl Call {
+    /// A call by this peer of which nothing else is known yet.
+    pub(crate) fn by(peer: Peer) -> Self {
+        Self {
+            method: Cow::Borrowed(""),
+            deadline: None,
+            metadata: Metadata::new(),
+            peer,
+            priority: Priority::default(),
+            attempt: 0,
+            retried_upstream: false,
+            trace: None,
+            reply: OnceLock::new(),
+            cancel: Cancel::default(),
+            flags: AtomicU8::new(0),
+        }
+    }
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self::by(Peer::default())
+    }
 }
 
 const DEGRADED: u8 = 1;
@@ -156,7 +181,7 @@ impl Context {
             return;
         }
         let peer = self.peer();
-        let mut call = Call { peer, ..Call::default() };
+        let mut call = Call::by(peer);
         facts(&mut call);
         *self = Self::new(call);
     }

@@ -45,7 +45,7 @@ impl Run {
     pub(super) fn new(peer: &Peer, now: Instant) -> Self {
         Self {
             handler: Handling::new(std::future::pending()),
-            context: Context::new(Call { peer: peer.clone(), ..Call::default() }),
+            context: Context::new(Call::by(peer.clone())),
             received: now,
             deadline: None,
             idempotent: false,
