@@ -1,7 +1,7 @@
 //! A rule that is dark counts what it would refuse and refuses nothing: how a limit is tried out
 //! before it is put in force. Time is paused here, so that waiting takes none.
 
-use rpc_core::control::Governance;
+use rpc_core::Governance;
 use rpc_core::{Server, Status, service};
 
 #[service(name = "shop.Inventory")]

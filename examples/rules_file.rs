@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rpc_core::control::Governance;
+use rpc_core::Governance;
 use rpc_core::{Code, Server, Status, service};
 use tokio::time::{Instant, sleep};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rpc_core::control::Governance;
+use rpc_core::Governance;
 use rpc_core::{Code, Context, Executed, Origin, Priority, Server, Status, service};
 use tokio::time::sleep;
 

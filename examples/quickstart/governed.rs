@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use examples::rates::RatesClient;
-use rpc_core::control::Governance;
+use rpc_core::Governance;
 use rpc_core::{CallReport, Error, Status};
 use tokio::time::{Instant, sleep};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use examples::rates::RatesClient;
 use rpc_core::Code;
-use rpc_core::control::Governance;
+use rpc_core::Governance;
 use tokio::time::{Instant, sleep};
 
 use super::PATIENCE;
