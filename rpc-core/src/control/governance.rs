@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -62,6 +63,8 @@ struct Inner {
     servers: Mutex<Vec<Weak<ServerMethod>>>,
     /// Tells tasks that nobody is left for whom they could work.
     alive: watch::Sender<()>,
+    /// That of the last server.
+    runtime: Mutex<Option<Handle>>,
     /// Somebody measures how busy the CPU is.
     is_measured: AtomicBool,
 }
@@ -314,6 +317,7 @@ impl Governance {
 
     /// Methods that are served from now on, by a server of this runtime.
     pub(crate) fn serve<'a>(&self, methods: impl Iterator<Item = &'a Arc<ServerMethod>>) {
+        *lock(&self.0.runtime) = Some(Handle::current());
         for method in methods {
             let mut servers = lock(&self.0.servers);
             servers.retain(|method| method.strong_count() > 0);
@@ -321,8 +325,16 @@ impl Governance {
             drop(servers);
             self.renew_server(method);
         }
-        if !self.0.is_measured.swap(true, Ordering::Relaxed) {
-            tokio::spawn(measure(Arc::downgrade(&self.0), self.0.alive.subscribe()));
+    }
+
+    /// Has the CPU measured, if a limit wants to know how busy that is.
+    fn measure(&self) {
+        let runtime = lock(&self.0.runtime);
+        if let Some(runtime) = &*runtime
+            && !self.adaptive_limits().is_empty()
+            && !self.0.is_measured.swap(true, Ordering::SeqCst)
+        {
+            runtime.spawn(measure(Arc::downgrade(&self.0), self.0.alive.subscribe()));
         }
     }
 
@@ -432,6 +444,7 @@ impl Governance {
 
     fn renew_server(&self, method: &ServerMethod) {
         method.renew(|| self.resolve_server(method), now());
+        self.measure();
     }
 
     /// Something else is in force until that time is over.
@@ -495,28 +508,29 @@ async fn obey(
 
 /// How often the CPU is looked at: go-zero's quarter of a second.
 const MEASURED_EVERY: Duration = Duration::from_millis(250);
-/// How often it is looked whether a rule has made that necessary.
-const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 
-/// Tells adaptive limits how busy the CPU is, for as long as there is a server in this runtime.
+/// Tells adaptive limits how busy the CPU is, for as long as a server has any.
 async fn measure(inner: Weak<Inner>, mut alive: watch::Receiver<()>) {
     let _unmeasured = Unmeasured(inner.clone());
-    let (mut meter, mut every) = (CpuMeter::default(), LOOKED_FOR_EVERY);
+    let mut meter = CpuMeter::default();
     loop {
         tokio::select! {
-            () = sleep(every) => {}
+            () = sleep(MEASURED_EVERY) => {}
             _ = alive.changed() => return,
         }
         let Some(governance) = inner.upgrade().map(Governance) else { return };
-        let limits = governance.adaptive_limits();
-        if limits.is_empty() {
-            every = LOOKED_FOR_EVERY;
-            continue;
+        if governance.adaptive_limits().is_empty() {
+            governance.0.is_measured.store(false, Ordering::SeqCst);
+            // Unless one has come since it was looked, and nobody else takes that on.
+            if governance.adaptive_limits().is_empty()
+                || governance.0.is_measured.swap(true, Ordering::SeqCst)
+            {
+                return;
+            }
         }
-        every = MEASURED_EVERY;
         let reading = spawn_blocking(|| cpu::read("/".as_ref())).await.ok().flatten();
         let share = meter.observe(reading, now());
-        limits.iter().for_each(|limit| limit.observe_cpu(share, now()));
+        governance.adaptive_limits().iter().for_each(|limit| limit.observe_cpu(share, now()));
     }
 }
 
@@ -526,7 +540,7 @@ struct Unmeasured(Weak<Inner>);
 impl Drop for Unmeasured {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade() {
-            inner.is_measured.store(false, Ordering::Relaxed);
+            inner.is_measured.store(false, Ordering::SeqCst);
         }
     }
 }

@@ -66,7 +66,7 @@ fn an_idle_cpu_does_not_hide_that_calls_wait_for_something_else() {
         let held: Vec<_> = (0..limit.max())
             .map(|_| Adaptive::try_enter(&limit, Priority::Normal, at(second * 1000)))
             .collect();
-        let took = MS * held.len().max(10) as u32;
+        let took = Duration::from_millis(held.len().max(10) as u64);
         for slot in held.into_iter().flatten() {
             slot.settle(Sample::success(took), at(second * 1000 + 500));
         }
