@@ -54,6 +54,8 @@ pub(super) struct Governed<'a> {
     begun: Instant,
     /// As late as is known without another look at the clock.
     pub(super) now: Instant,
+    /// The same for machines; all of them ask for it.
+    moment: Moment,
     pub(super) deadline: Instant,
     /// It has all the time that the method asks for: if it misses its deadline, that says something.
     pub(super) has_own_time: bool,
@@ -88,6 +90,7 @@ impl<'a> Governed<'a> {
             context,
             begun,
             now,
+            moment: Moment::at(now),
             deadline,
             has_own_time,
             priority,
@@ -120,7 +123,7 @@ impl<'a> Governed<'a> {
         };
         if !turn.wait().is_zero() && !self.is_dark(RuleKey::Limit) {
             Box::pin(sleep(turn.wait())).await;
-            self.now = Instant::now();
+            self.look_at_clock();
         }
         Ok(Some(turn))
     }
@@ -134,7 +137,7 @@ impl<'a> Governed<'a> {
                 Ok(entered) => entered,
                 Err(waiting) => {
                     let entered = Box::pin(waiting.before(Some(self.deadline))).await;
-                    self.now = Instant::now();
+                    self.look_at_clock();
                     entered
                 }
             },
@@ -189,12 +192,18 @@ impl<'a> Governed<'a> {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        Moment::at(self.now)
+        self.moment
+    }
+
+    fn look_at_clock(&mut self) {
+        self.now = Instant::now();
+        self.moment = Moment::at(self.now);
     }
 
     /// How long an attempt that begins at `began` goes on alone; for ever if it is not hedged.
     pub(super) fn hedge_after(&self, began: Instant) -> Option<Duration> {
-        self.steps.hedge.as_ref()?.hedge.after(0, Moment::at(began))
+        let moment = if began == self.now { self.moment } else { Moment::at(began) };
+        self.steps.hedge.as_ref()?.hedge.after(0, moment)
     }
 
     /// How long the call may still take.

@@ -54,7 +54,9 @@ impl Moment {
 
 /// A duration in nanoseconds; what is longer than 584 years is that long.
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    // In 64 bits, as calls ask several times: `as_nanos` multiplies in 128.
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 impl fmt::Display for Moment {
