@@ -9,7 +9,9 @@ use super::server::ServerMethod;
 use crate::governance::Moment;
 use crate::governance::breaker::State;
 use crate::governance::outcome::Degradation;
-use crate::governance::rules::{FallbackRule, Live, RuleKey, Setting, Side, explain, nearest};
+use crate::governance::rules::{
+    FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, nearest,
+};
 
 /// Everything about the methods of this path: as they are called, at each target, and as they are
 /// served.
@@ -20,11 +22,8 @@ pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String
         if clients.len() > 1 {
             text.push_str(&format!("at {}: ", method.target));
         }
-        text.push_str(&explain(
-            &governance.resolve_client(method),
-            now,
-            &of_client(governance, method, now),
-        ));
+        let resolved = governance.resolve_client(method);
+        text.push_str(&explain(&resolved, now, &of_client(method, &resolved, now)));
     }
     for method in governance.servers_of(path) {
         text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
@@ -52,9 +51,9 @@ fn instead(governance: &Governance, path: &str) -> String {
     nearest(path, &known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
-fn of_client(governance: &Governance, method: &ClientMethod, now: Moment) -> Vec<Live> {
+fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Live> {
     let steps = method.steps();
-    let mut live = out_of_place(method, governance);
+    let mut live = out_of_place(method, &resolved.rules);
     if let Some(step) = &steps.breaker {
         let (mut all, mut not_closed) = (0, Vec::new());
         step.breakers.for_each(|breaker| {
@@ -87,8 +86,7 @@ fn of_client(governance: &Governance, method: &ClientMethod, now: Moment) -> Vec
 }
 
 /// Rules that a defaults or a service entry has for many methods, and that can't be for this one.
-fn out_of_place(method: &ClientMethod, governance: &Governance) -> Vec<Live> {
-    let rules = governance.resolve_client(method).rules;
+fn out_of_place(method: &ClientMethod, rules: &Rules) -> Vec<Live> {
     let mut live = Vec::new();
     if rules.is_on(RuleKey::Hedge) && !method.about.is_idempotent() {
         let why = "not in force: the method is not idempotent";
