@@ -141,16 +141,12 @@ pub(crate) struct BreakerStep {
 impl BreakerStep {
     /// By this rule; what `before` has seen goes on to count.
     fn new(rule: &BreakerRule, before: Option<&Self>, now: Moment) -> Self {
-        let key = rule.key.as_ref();
-        let breakers = match before.filter(|before| before.breakers.is_by(key)) {
-            Some(before) => {
-                before.breakers.for_each(|breaker| {
-                    breaker.reconfigure(rule, now);
-                });
-                before.breakers.clone()
-            }
-            None => Arc::new(ByKey::new(key, || breaker(rule, now))),
-        };
+        let breakers = ByKey::renewed(
+            rule.key.as_ref(),
+            before.map(|before| &before.breakers),
+            |breaker| drop(breaker.reconfigure(rule, now)),
+            || breaker(rule, now),
+        );
         Self { rule: rule.clone(), breakers }
     }
 

@@ -38,15 +38,32 @@ pub(crate) enum ByKey<M> {
 }
 
 impl<M> ByKey<M> {
-    pub(crate) fn new(key: Option<&Key>, make: impl FnOnce() -> M) -> Self {
+    fn new(key: Option<&Key>, make: impl FnOnce() -> M) -> Self {
         match key {
             None => Self::One(Arc::new(make())),
             Some(key) => Self::Each(key.clone(), Keyed::default()),
         }
     }
 
+    /// By this key. The machines of `before` go on, each after `change`, if it told calls apart by
+    /// the same.
+    pub(crate) fn renewed(
+        key: Option<&Key>,
+        before: Option<&Arc<Self>>,
+        change: impl FnMut(&M),
+        make: impl FnOnce() -> M,
+    ) -> Arc<Self> {
+        match before.filter(|before| before.is_by(key)) {
+            Some(before) => {
+                before.for_each(change);
+                before.clone()
+            }
+            None => Arc::new(Self::new(key, make)),
+        }
+    }
+
     /// Whether it tells calls apart by `key`.
-    pub(crate) fn is_by(&self, key: Option<&Key>) -> bool {
+    fn is_by(&self, key: Option<&Key>) -> bool {
         match self {
             Self::One(_) => key.is_none(),
             Self::Each(own, _) => key == Some(own),
@@ -108,14 +125,12 @@ pub(crate) struct RateStep {
 impl RateStep {
     /// By this rule; what `before` has counted goes on to count.
     pub(crate) fn new(rule: &LimitRule, before: Option<&Self>, now: Moment) -> Self {
-        let key = rule.key.as_ref();
-        let limiters = match before.filter(|before| before.limiters.is_by(key)) {
-            Some(before) => {
-                before.limiters.for_each(|limiter| limiter.reconfigure(rule, now));
-                before.limiters.clone()
-            }
-            None => Arc::new(ByKey::new(key, || RateLimiter::new(rule, now))),
-        };
+        let limiters = ByKey::renewed(
+            rule.key.as_ref(),
+            before.map(|before| &before.limiters),
+            |limiter| limiter.reconfigure(rule, now),
+            || RateLimiter::new(rule, now),
+        );
         Self { rule: rule.clone(), limiters }
     }
 
