@@ -258,8 +258,7 @@ impl ClientMethod {
         *slot = Arc::new(steps);
     }
 
-    /// A rule has refused a call, or would have. Whether the call goes on: it does if the rule is
-    /// dark.
+    /// A rule has refused a call, or would have. The call goes on if the rule is dark.
     ///
     /// # Errors
     /// The refusal, if it is in earnest.
@@ -270,9 +269,7 @@ impl ClientMethod {
         why: impl Into<Status>,
         now: Moment,
     ) -> Result<(), Status> {
-        let (why, dark) = (why.into(), steps.dark.contains(by));
-        self.refusals.note(by, dark, &why, now);
-        if dark { Ok(()) } else { Err(why) }
+        self.refusals.refuse(by, steps.dark.contains(by), why.into(), now)
     }
 
     /// A fallback was asked.

@@ -99,8 +99,22 @@ fn index(span: u64) -> usize {
 }
 
 impl Refusals {
-    /// A rule has refused a call, or would have.
-    pub(crate) fn note(&self, by: RuleKey, dark: bool, why: &Status, now: Moment) {
+    /// A rule has refused a call, or would have. The call goes on if the rule is dark.
+    ///
+    /// # Errors
+    /// The refusal, if it is in earnest.
+    pub(super) fn refuse(
+        &self,
+        by: RuleKey,
+        is_dark: bool,
+        why: Status,
+        now: Moment,
+    ) -> Result<(), Status> {
+        self.note(by, is_dark, &why, now);
+        if is_dark { Ok(()) } else { Err(why) }
+    }
+
+    fn note(&self, by: RuleKey, dark: bool, why: &Status, now: Moment) {
         let mut log = self.lock();
         let tallies = if dark { &mut log.dark } else { &mut log.refused };
         tallies[by as usize].add(now);

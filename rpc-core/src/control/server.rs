@@ -96,8 +96,6 @@ impl ServerMethod {
         why: impl Into<Status>,
         now: Moment,
     ) -> Result<(), Status> {
-        let (why, dark) = (why.into().said_by_server(), steps.dark.contains(by));
-        self.refusals.note(by, dark, &why, now);
-        if dark { Ok(()) } else { Err(why) }
+        self.refusals.refuse(by, steps.dark.contains(by), why.into().said_by_server(), now)
     }
 }
