@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use super::client::{About, ClientMethod};
@@ -53,6 +53,13 @@ pub struct Governance(Arc<Inner>);
 /// shares no machines, or its words would be lost on those of whoever came first.
 type MethodAt = (Arc<str>, Cow<'static, str>, String);
 
+/// Which switch: the level of the process, or a key of an entry.
+#[derive(PartialEq, Eq, Hash)]
+enum Thrown {
+    Level,
+    Key(Side, Target, RuleKey),
+}
+
 #[derive(Default)]
 struct Inner {
     said: Mutex<Said>,
@@ -77,7 +84,16 @@ struct Said {
     /// What those that are followed said last, which may not be in force any more.
     heard: BTreeMap<Arc<str>, Arc<RuleSet>>,
     overrides: Overrides,
+    /// The task of each switch that will take it back.
+    expiries: HashMap<Thrown, AbortHandle>,
     troubles: BTreeMap<Arc<str>, Arc<Trouble>>,
+}
+
+impl Said {
+    /// Nobody has to take this switch back any more.
+    fn forget_expiry(&mut self, switch: &Thrown) {
+        self.expiries.remove(switch).iter().for_each(AbortHandle::abort);
+    }
 }
 
 /// Things that exist as long as somebody uses them.
@@ -209,8 +225,11 @@ impl Governance {
         let Switch { side, target, key, value, by, lasts } = switch;
         let expires = now().plus(lasts);
         let switch = Override { side, target, key, value, by, expires };
-        lock(&self.0.said).overrides.set(switch, None)?;
-        self.changed_until(lasts);
+        let mut said = lock(&self.0.said);
+        let (target, key) = said.overrides.set(switch, None)?;
+        self.expires(&mut said, Thrown::Key(side, target, key), lasts);
+        drop(said);
+        self.renew();
         Ok(())
     }
 
@@ -219,20 +238,29 @@ impl Governance {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn set_level(&self, level: u8, by: &str, lasts: Duration) {
-        lock(&self.0.said).overrides.set_level(level, by, now().plus(lasts));
-        self.changed_until(lasts);
+        let mut said = lock(&self.0.said);
+        said.overrides.set_level(level, by, now().plus(lasts));
+        self.expires(&mut said, Thrown::Level, lasts);
+        drop(said);
+        self.renew();
     }
 
     /// Takes a switch back; whether it was thrown.
     pub fn clear_switch(&self, side: Side, target: &Target, key: RuleKey) -> bool {
-        let cleared = lock(&self.0.said).overrides.clear(side, target, key);
+        let mut said = lock(&self.0.said);
+        let cleared = said.overrides.clear(side, target, key);
+        said.forget_expiry(&Thrown::Key(side, target.clone(), key));
+        drop(said);
         self.renew();
         cleared
     }
 
     /// Leaves the level to other sources; whether it was set here.
     pub fn clear_level(&self) -> bool {
-        let cleared = lock(&self.0.said).overrides.clear_level();
+        let mut said = lock(&self.0.said);
+        let cleared = said.overrides.clear_level();
+        said.forget_expiry(&Thrown::Level);
+        drop(said);
         self.renew();
         cleared
     }
@@ -447,11 +475,11 @@ impl Governance {
         self.measure();
     }
 
-    /// Something else is in force until that time is over.
-    fn changed_until(&self, lasts: Duration) {
-        self.renew();
+    /// Takes a switch back when its time is over. What waited for the end of an earlier throw need not
+    /// any more: there is one task for each switch, however often it is thrown.
+    fn expires(&self, said: &mut Said, switch: Thrown, lasts: Duration) {
         let (inner, mut alive) = (Arc::downgrade(&self.0), self.0.alive.subscribe());
-        tokio::spawn(async move {
+        let expiry = tokio::spawn(async move {
             tokio::select! {
                 () = sleep(lasts) => {}
                 _ = alive.changed() => {}
@@ -460,6 +488,10 @@ impl Governance {
                 Self(inner).expire();
             }
         });
+        said.expiries.retain(|_, task| !task.is_finished());
+        if let Some(earlier) = said.expiries.insert(switch, expiry.abort_handle()) {
+            earlier.abort();
+        }
     }
 
     fn expire(&self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpc_core::control::{News, Source, Switch, Trouble};
 use rpc_core::governance::breaker::Mode;
-use rpc_core::governance::rules::{RuleSet, Side, Strength, Syntax};
+use rpc_core::governance::rules::{RuleKey, RuleSet, Side, Strength, Syntax, Target};
 use tokio::time::sleep;
 
 use crate::world::{Act, World, broken, price};
@@ -76,6 +76,45 @@ async fn a_switch_wins_and_expires() {
     sleep(Duration::from_secs(31)).await;
     price(&shop).await.unwrap();
     price(&shop).await.unwrap();
+}
+
+/// Each throw left a task behind that slept until its end.
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_is_thrown_without_end_waits_once() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    let throw = |lasts| {
+        let (side, target) = (Side::Client, "shop.Inventory/price");
+        let value = r#"{ rate = "1/min", burst = 1 }"#;
+        let switch = Switch { side, target, key: "limit", value, by: "anna", lasts };
+        world.governance.switch(switch).unwrap();
+        world.governance.set_level(1, "anna", lasts);
+    };
+    /// Those that are left once the aborted ones had their turn to end.
+    async fn tasks() -> usize {
+        for _ in 0..3_000 {
+            tokio::task::yield_now().await;
+        }
+        tokio::runtime::Handle::current().metrics().num_alive_tasks()
+    }
+    price(&shop).await.unwrap();
+    let before = tasks().await;
+    for _ in 0..1_000 {
+        throw(Duration::from_secs(3_600));
+    }
+    throw(Duration::from_secs(30));
+    assert_eq!(tasks().await - before, 2, "one for the switch, one for the level");
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap_err();
+    sleep(Duration::from_secs(31)).await;
+    price(&shop).await.unwrap();
+    price(&shop).await.unwrap();
+    assert_eq!(tasks().await, before, "both have expired");
+    throw(Duration::from_secs(3_600));
+    let target = Target::Method("shop.Inventory/price".into());
+    assert!(world.governance.clear_switch(Side::Client, &target, RuleKey::Limit));
+    assert!(world.governance.clear_level());
+    assert_eq!(tasks().await, before, "both were taken back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,7 +45,8 @@ impl Default for Overrides {
 }
 
 impl Overrides {
-    /// Throws a switch, in place of an earlier one for the same key of the same target.
+    /// Throws a switch, in place of an earlier one for the same key of the same target; which one it
+    /// is.
     ///
     /// # Errors
     /// What is wrong with it; then nothing has changed.
@@ -53,7 +54,7 @@ impl Overrides {
         &mut self,
         switch: Override<'_>,
         methods: Option<Catalogue<'_>>,
-    ) -> Result<(), Mistakes> {
+    ) -> Result<(Target, RuleKey), Mistakes> {
         let Override { side, target, key, value, by, expires } = switch;
         let source = self.set.source().clone();
         let (target, key, rules) = one(&source, side, target, key, value, methods)?;
@@ -65,8 +66,8 @@ impl Overrides {
             return Err(Mistakes::only(Mistake { source, place, field, problem, meant, expected }));
         }
         let origin = Self::origin(by, expires);
-        self.set.side_mut(side).entry_mut(target).say(key, &rules, origin);
-        Ok(())
+        self.set.side_mut(side).entry_mut(target.clone()).say(key, &rules, origin);
+        Ok((target, key))
     }
 
     /// Sets the level of the process.
