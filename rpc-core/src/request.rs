@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::context::Trace;
 use crate::control::ClientMethod;
+use crate::governance::Moment;
 use crate::report::CallReport;
 use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Origin, Status};
@@ -149,7 +150,7 @@ pub struct Response {
     pub(crate) degraded: bool,
     pub(crate) load: Option<Load>,
     /// When a client had read it.
-    pub(crate) arrived: Option<Instant>,
+    pub(crate) arrived: Option<Moment>,
 }
 
 /// What a client sees of a typed error that it can't decode.

@@ -16,10 +16,10 @@ use super::governed::Governed;
 use super::node::Node;
 use crate::context::Context;
 use crate::control::{Alarm, HedgeStep, PlaceOf};
-use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
 use crate::governance::rules::RuleKey;
+use crate::governance::{Moment, Now};
 use crate::request::{Request, Response};
 use crate::service::BoxFuture;
 use crate::status::{Code, Status};
@@ -71,15 +71,15 @@ impl<'a> Course<'a> {
             left: call.left_at(Instant::now()),
         };
         loop {
-            let now = Instant::now();
-            facts.left = call.left_at(now);
+            let now = Now::read();
+            facts.left = call.left_at(now.instant);
             let outcome = call.method.about.outcome_of_status(&failed);
             let next = policy.next(&failed, outcome, &facts, fastrand::f64());
             if matches!(next, Retry::Go { is_free: false, .. }) && call.is_dark(RuleKey::Retry) {
                 let _ = call.refused(RuleKey::Retry, failed.clone());
                 return Err(failed);
             }
-            match next.paid_from(&call.steps.budget, Moment::at(now)) {
+            match next.paid_from(&call.steps.budget, now.moment) {
                 Retry::Go { after, is_free } => {
                     if is_free {
                         facts.resends += 1;
@@ -103,7 +103,7 @@ impl<'a> Course<'a> {
                 }
             }
             let node = self.next_node()?;
-            match self.attempt(node, request, Instant::now()).await {
+            match self.attempt(node, request, Now::read()).await {
                 Err(status) => failed = status,
                 answered => return answered,
             }
@@ -124,17 +124,12 @@ impl<'a> Course<'a> {
     }
 
     /// One attempt, which others join once it takes longer than most, if it is hedged.
-    async fn attempt(
-        &mut self,
-        node: &'a Arc<Node>,
-        request: &mut Request,
-        began: Instant,
-    ) -> Answer {
+    async fn attempt(&mut self, node: &'a Arc<Node>, request: &mut Request, began: Now) -> Answer {
         let call = self.call;
-        request.deadline = Some(call.try_deadline(began));
-        let mut watch = Watch { call, place: self.place, began, ended: false };
-        let after = call.hedge_after(began);
-        let mut first = pin!(attempt(call.core, node, request, began, call.facts));
+        request.deadline = Some(call.try_deadline(began.instant));
+        let mut watch = Watch { call, place: self.place, began: began.moment, ended: false };
+        let after = call.hedge_after(began.moment);
+        let mut first = pin!(attempt(call.core, node, request, began.instant, call.facts));
         let mut timer = None;
         let early = poll_fn(|cx| {
             if let Poll::Ready(answer) = first.as_mut().poll(cx) {
@@ -145,7 +140,7 @@ impl<'a> Course<'a> {
                 (Some(after), Some(step)) => match &mut timer {
                     Some(timer) => Timer::poll(timer, cx).map(|()| None),
                     None => {
-                        timer = Some(Timer::set(step, began + after, cx));
+                        timer = Some(Timer::set(step, began.instant + after, cx));
                         Poll::Pending
                     }
                 },
@@ -201,7 +196,7 @@ impl<'a> Course<'a> {
             let _ = call.refused(RuleKey::Hedge, Status::local(Code::Unavailable, slow));
             return false;
         }
-        call.steps.budget.withdraw(Moment::at(Instant::now()))
+        call.steps.budget.withdraw(Moment::now())
     }
 
     /// One more attempt, on another node if there is one.
@@ -211,11 +206,11 @@ impl<'a> Course<'a> {
     {
         let node = self.next_node()?;
         let (call, place) = (self.call, self.place);
-        let began = Instant::now();
+        let began = Now::read();
         let mut request = Box::new(request.clone());
         self.sent += 1;
         request.attempt = self.sent;
-        request.deadline = Some(call.try_deadline(began));
+        request.deadline = Some(call.try_deadline(began.instant));
         Ok(Box::pin(async move { watched(call, place, node, &request, began).await }))
     }
 
@@ -262,10 +257,10 @@ async fn watched(
     place: Option<&PlaceOf<'_>>,
     node: &Arc<Node>,
     request: &Request,
-    began: Instant,
+    began: Now,
 ) -> Answer {
-    let mut watch = Watch { call, place, began, ended: false };
-    let answer = attempt(call.core, node, request, began, call.facts).await;
+    let mut watch = Watch { call, place, began: began.moment, ended: false };
+    let answer = attempt(call.core, node, request, began.instant, call.facts).await;
     watch.end_with(&answer);
     answer
 }
@@ -275,7 +270,7 @@ async fn watched(
 struct Watch<'a> {
     call: &'a Governed<'a>,
     place: Option<&'a PlaceOf<'a>>,
-    began: Instant,
+    began: Moment,
     ended: bool,
 }
 
@@ -285,24 +280,24 @@ impl Watch<'_> {
         self.end(self.call.method.about.outcome(answer), arrived);
     }
 
-    fn end(&mut self, outcome: Outcome, arrived: Option<Instant>) {
+    fn end(&mut self, outcome: Outcome, arrived: Option<Moment>) {
         self.ended = true;
         let hedge = self.call.steps.hedge.as_ref();
         let dark = self.call.steps.per_try.filter(|_| self.call.is_dark(RuleKey::PerTry));
         if hedge.is_none() && self.place.is_none() && dark.is_none() {
             return;
         }
-        let now = arrived.unwrap_or_else(Instant::now);
-        let took = now.saturating_duration_since(self.began);
+        let now = arrived.unwrap_or_else(Moment::now);
+        let took = now.since(self.began);
         if let Some(step) = hedge {
-            step.hedge.record(outcome.sample(), took, Moment::at(now));
+            step.hedge.record(outcome.sample(), took, now);
         }
         if dark.is_some_and(|limit| took > limit) {
             let late = format!("an attempt took {took:?}");
             let _ = self.call.refused(RuleKey::PerTry, Status::local(Code::DeadlineExceeded, late));
         }
         if let Some(place) = self.place {
-            place.learn(outcome, self.call.has_own_time, took, Moment::at(now));
+            place.learn(outcome, self.call.had_own_time(outcome), took, now);
         }
     }
 }

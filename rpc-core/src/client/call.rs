@@ -14,6 +14,7 @@ use super::node::Node;
 use crate::connection::{Answer, Limits};
 use crate::context::{BAGGAGE, Context};
 use crate::control::ClientMethod;
+use crate::governance::Now;
 use crate::governance::outcome::Outcome;
 use crate::report::Facts;
 use crate::request::{AppErrorHead, Destination, Request, Response};
@@ -31,19 +32,19 @@ pub(super) async fn call(
     core: &Core,
     method: &ClientMethod,
     request: &mut Request,
-    now: Instant,
+    now: Now,
 ) -> Result<Response, Status> {
     let report = request.report.take();
     let facts = report.as_ref().map(|_| Box::<Mutex<Facts>>::default());
 
     let result = match method.governed() {
-        None => ungoverned(core, method, request, now, facts.as_deref()).await,
+        None => ungoverned(core, method, request, now.instant, facts.as_deref()).await,
         Some(steps) => governed(core, method, &steps, request, now, facts.as_deref()).await,
     };
 
     if let (Some(report), Some(facts)) = (&report, facts) {
         let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        facts.elapsed = now.elapsed();
+        facts.elapsed = now.instant.elapsed();
         report.set(facts);
     }
     request.report = report;
@@ -306,7 +307,7 @@ impl tower_service::Service<Request> for Call {
                 let own = "a call layer made a request of its own; pass on the one it got";
                 return Err(Status::local(Code::Internal, own));
             };
-            call(&core, &method, &mut request, Instant::now()).await
+            call(&core, &method, &mut request, Now::read()).await
         })
     }
 }

@@ -9,7 +9,6 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use rpc_codec::Hello;
-use tokio::time::Instant;
 
 use super::builder::{ChannelBuilder, Parts};
 use super::call;
@@ -18,10 +17,10 @@ use crate::address::Address;
 use crate::connection::Limits;
 use crate::context::Context;
 use crate::control::{About, ClientMethod, ClientSteps, Governance};
-use crate::governance::Moment;
 use crate::governance::outcome::{Degradation, Outcome};
 use crate::governance::retry::is_never;
 use crate::governance::rules::{RuleKey, RuleSet};
+use crate::governance::{Moment, Now};
 use crate::observe::{Counters, Ledger, MethodStats};
 use crate::request::{Request, Response};
 use crate::service::{BoxFuture, BoxService};
@@ -156,7 +155,7 @@ impl Channel {
         request: &mut Request,
         bound: &Bound,
     ) -> Result<Response, Status> {
-        let begun = Begun { bound, at: Instant::now(), ended: false };
+        let begun = Begun { bound, at: Now::read(), ended: false };
         let result = match &self.0.layered {
             None => call::call(&self.0.core, &bound.method, request, begun.at).await,
             Some(layered) => {
@@ -252,7 +251,7 @@ fn last_good(
     result: Result<Response, Status>,
 ) -> Result<Response, Status> {
     let Some(step) = &steps.last_good else { return result };
-    let now = Moment::at(Instant::now());
+    let now = Moment::now();
     match result {
         Ok(response) => {
             step.keep(request, outcome, &response, now);
@@ -284,14 +283,14 @@ fn last_good(
 /// A call that has begun; dropped before its end it counts as cancelled.
 struct Begun<'a> {
     bound: &'a Bound,
-    at: Instant,
+    at: Now,
     ended: bool,
 }
 
 impl Begun<'_> {
     fn end(mut self, result: &Result<Response, Status>) -> Outcome {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
-        let took = arrived.unwrap_or_else(Instant::now).saturating_duration_since(self.at);
+        let took = arrived.unwrap_or_else(Moment::now).since(self.at.moment);
         let outcome = self.bound.method.about.outcome(result);
         self.bound.counters.record(outcome, took, 1);
         self.ended = true;
@@ -302,7 +301,8 @@ impl Begun<'_> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.bound.counters.record(Outcome::Cancelled, self.at.elapsed(), 1);
+            let waited = Moment::now().since(self.at.moment);
+            self.bound.counters.record(Outcome::Cancelled, waited, 1);
         }
     }
 }

@@ -14,7 +14,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use rpc_codec::format::Formats;
-use tokio::time::Instant;
 
 use super::Stub;
 use crate::context::Context;
@@ -293,7 +292,7 @@ impl Stub {
             return false;
         }
         // Where it is dark that is only counted.
-        let now = Moment::at(Instant::now());
+        let now = Moment::now();
         !steps.dark.contains(RuleKey::Fallback)
             || method.refused(&steps, RuleKey::Fallback, why.clone(), now).is_err()
     }

@@ -15,10 +15,10 @@ use super::call::{deadline, inherit};
 use super::channel::Core;
 use crate::context::Context;
 use crate::control::{Asking, ClientMethod, ClientSteps, Held, PlaceOf, Turn};
-use crate::governance::Moment;
 use crate::governance::breaker::{Breaker, Permit, Verdict};
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::RuleKey;
+use crate::governance::{Moment, Now};
 use crate::report::Facts;
 use crate::request::{Request, Response};
 use crate::status::{Code, Status};
@@ -29,7 +29,7 @@ pub(super) async fn governed(
     method: &ClientMethod,
     steps: &ClientSteps,
     request: &mut Request,
-    begun: Instant,
+    begun: Now,
     facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
     let mut call = Governed::begin(core, method, steps, request, begun, facts)?;
@@ -51,14 +51,10 @@ pub(super) struct Governed<'a> {
     pub(super) steps: &'a ClientSteps,
     pub(super) facts: Option<&'a Mutex<Facts>>,
     context: Context,
-    begun: Instant,
+    begun: Now,
     /// As late as is known without another look at the clock.
-    pub(super) now: Instant,
-    /// The same for machines; all of them ask for it.
-    moment: Moment,
+    pub(super) now: Now,
     pub(super) deadline: Instant,
-    /// It has all the time that the method asks for: if it misses its deadline, that says something.
-    pub(super) has_own_time: bool,
     priority: Priority,
 }
 
@@ -69,7 +65,7 @@ impl<'a> Governed<'a> {
         method: &'a ClientMethod,
         steps: &'a ClientSteps,
         request: &mut Request,
-        begun: Instant,
+        begun: Now,
         facts: Option<&'a Mutex<Facts>>,
     ) -> Result<Self, Status> {
         let context = Context::current();
@@ -77,24 +73,9 @@ impl<'a> Governed<'a> {
         inherit(request, &context);
         let priority = steps.bounded(request.priority());
         request.priority = Some(priority);
-        let deadline = deadline(core, method, request, &context, begun)?;
+        let deadline = deadline(core, method, request, &context, begun.instant)?;
         request.deadline = Some(deadline);
-        let own = method.own_timeout(core.config.timeout);
-        let has_own_time = begun.checked_add(own).is_none_or(|own| own <= deadline);
-        let now = begun;
-        Ok(Self {
-            core,
-            method,
-            steps,
-            facts,
-            context,
-            begun,
-            now,
-            moment: Moment::at(now),
-            deadline,
-            has_own_time,
-            priority,
-        })
+        Ok(Self { core, method, steps, facts, context, begun, now: begun, deadline, priority })
     }
 
     fn is_wanted(&self) -> Result<(), Status> {
@@ -117,7 +98,7 @@ impl<'a> Governed<'a> {
     /// Its turn at the rate limit.
     async fn turn(&mut self, request: &Request) -> Result<Option<Turn<'a>>, Status> {
         let Some(step) = &self.steps.limit else { return Ok(None) };
-        let turn = match step.turn(&self.asking(request), self.left_at(self.now)) {
+        let turn = match step.turn(&self.asking(request), || self.left_at(self.now.instant)) {
             Ok(turn) => turn,
             Err(limited) => return self.refused(RuleKey::Limit, limited).map(|()| None),
         };
@@ -152,7 +133,7 @@ impl<'a> Governed<'a> {
     fn permit(&self, request: &Request) -> Result<Option<Watched<'a>>, Status> {
         let Some(step) = &self.steps.breaker else { return Ok(None) };
         match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
-            Ok(permit) => Ok(Some(Watched { permit: Some(permit), begun: self.now })),
+            Ok(permit) => Ok(Some(Watched { permit: Some(permit), begun: self.moment() })),
             Err(open) => self.refused(RuleKey::Breaker, open).map(|()| None),
         }
     }
@@ -160,25 +141,29 @@ impl<'a> Governed<'a> {
     /// The call has ended, by itself.
     fn settle(&self, result: &Result<Response, Status>, permit: Option<Watched<'_>>) {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
-        let ended = arrived.unwrap_or_else(Instant::now);
+        let ended = arrived.unwrap_or_else(Moment::now);
         if let Some(mut watched) = permit
             && let Some(permit) = watched.permit.take()
         {
-            let took = ended.saturating_duration_since(watched.begun);
+            let took = ended.since(watched.begun);
             let outcome = self.method.about.outcome(result);
             let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
-            if outcome == Outcome::Deadline && !self.has_own_time && took < slow {
+            let had_own_time = self.had_own_time(outcome);
+            if !had_own_time && took < slow {
                 // A hurried caller says nothing of whom it called, however many of them there are.
-                permit.settle(Verdict::Neutral, took, Moment::at(ended));
+                permit.settle(Verdict::Neutral, took, ended);
             } else {
-                permit.settle_outcome(outcome, self.has_own_time, took, Moment::at(ended));
+                permit.settle_outcome(outcome, had_own_time, took, ended);
             }
         }
-        let took = ended.saturating_duration_since(self.begun);
-        if self.is_dark(RuleKey::Timeout) && self.steps.timeout.is_some_and(|limit| took > limit) {
+        if !self.is_dark(RuleKey::Timeout) {
+            return;
+        }
+        let took = ended.since(self.begun.moment);
+        if self.steps.timeout.is_some_and(|limit| took > limit) {
             let late = format!("{} took {took:?}", self.method.about.path);
             let late = Status::local(Code::DeadlineExceeded, late);
-            let _ = self.method.refused(self.steps, RuleKey::Timeout, late, Moment::at(ended));
+            let _ = self.method.refused(self.steps, RuleKey::Timeout, late, ended);
         }
     }
 
@@ -192,18 +177,24 @@ impl<'a> Governed<'a> {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        self.moment
+        self.now.moment
     }
 
     fn look_at_clock(&mut self) {
-        self.now = Instant::now();
-        self.moment = Moment::at(self.now);
+        self.now = Now::read();
+    }
+
+    /// Whether it had all the time that its method asks for, where that matters: if it missed its deadline,
+    /// that says something of whom it called.
+    pub(super) fn had_own_time(&self, outcome: Outcome) -> bool {
+        let own = || self.method.own_timeout(self.core.config.timeout);
+        outcome != Outcome::Deadline
+            || self.begun.instant.checked_add(own()).is_none_or(|own| own <= self.deadline)
     }
 
     /// How long an attempt that begins at `began` goes on alone; for ever if it is not hedged.
-    pub(super) fn hedge_after(&self, began: Instant) -> Option<Duration> {
-        let moment = if began == self.now { self.moment } else { Moment::at(began) };
-        self.steps.hedge.as_ref()?.hedge.after(0, moment)
+    pub(super) fn hedge_after(&self, began: Moment) -> Option<Duration> {
+        self.steps.hedge.as_ref()?.hedge.after(0, began)
     }
 
     /// How long the call may still take.
@@ -219,21 +210,21 @@ impl<'a> Governed<'a> {
     }
 
     fn asking<'r>(&'r self, request: &'r Request) -> Asking<'r> {
-        Asking { now: self.moment(), metadata: &request.metadata, caller: self.context.caller() }
+        Asking { now: self.moment(), metadata: &request.metadata, context: &self.context }
     }
 }
 
 /// A breaker's permit, which says how long the call had waited if that is dropped.
 struct Watched<'a> {
     permit: Option<Permit<Held<'a, Breaker>>>,
-    begun: Instant,
+    begun: Moment,
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let now = Instant::now();
-            permit.abandon(now.saturating_duration_since(self.begun), Moment::at(now));
+            let now = Moment::now();
+            permit.abandon(now.since(self.begun), now);
         }
     }
 }

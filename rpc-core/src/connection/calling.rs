@@ -21,6 +21,7 @@ use super::fault::{self, Fault};
 use super::outbox::Outbox;
 use super::pending::{Answered, Pending, Piece};
 use super::{Limits, Returned};
+use crate::governance::Moment;
 use crate::request::Request;
 use crate::service::BoxFuture;
 use crate::status::{Code, Executed, Status};
@@ -87,7 +88,7 @@ pub(crate) enum Sequel {
 pub(crate) struct Answer {
     frame: ReceivedFrame,
     /// When it was read.
-    pub(crate) at: Instant,
+    pub(crate) at: Moment,
     /// What a big answer has beside its last frame, which is rare.
     big: Option<Box<Big>>,
 }
@@ -542,6 +543,7 @@ impl Calling {
         if self.answers.is_empty() {
             return Ok(());
         }
+        let now = Moment::at(now);
         let Self { shared, answers, wakers } = self;
         let mut calls = shared.lock();
         let mut ended = 0;
@@ -586,7 +588,7 @@ impl Shared {
         &self,
         frame: ReceivedFrame,
         calls: &mut Calls,
-        now: Instant,
+        now: Moment,
     ) -> Result<Answer, Fault> {
         let Some(mut pieces) = calls.take_pieces(frame.call) else {
             self.check_size(frame.body().len())?;

@@ -222,7 +222,7 @@ where
         let until = deadline.map_or(until, |deadline| deadline.min(until));
         match timeout_at(until, &mut self).await {
             Ok(entered) => entered,
-            Err(_) => self.give_up(Moment::at(Instant::now())),
+            Err(_) => self.give_up(Moment::now()),
         }
     }
 

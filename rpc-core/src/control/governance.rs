@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_blocking};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::client::{About, ClientMethod};
 use super::explain;
@@ -161,7 +161,7 @@ impl Governance {
         let name = rules.source().clone();
         let mut said = lock(&self.0.said);
         said.troubles.remove(&name);
-        said.sources.entry(name.clone()).or_default().record(rules, name, now());
+        said.sources.entry(name.clone()).or_default().record(rules, name, Moment::now());
         drop(said);
         self.renew();
     }
@@ -223,7 +223,7 @@ impl Governance {
     /// Outside of a tokio runtime.
     pub fn switch(&self, switch: Switch<'_>) -> Result<(), Mistakes> {
         let Switch { side, target, key, value, by, lasts } = switch;
-        let expires = now().plus(lasts);
+        let expires = Moment::now().plus(lasts);
         let switch = Override { side, target, key, value, by, expires };
         let mut said = lock(&self.0.said);
         let (target, key) = said.overrides.set(switch, None)?;
@@ -239,7 +239,7 @@ impl Governance {
     /// Outside of a tokio runtime.
     pub fn set_level(&self, level: u8, by: &str, lasts: Duration) {
         let mut said = lock(&self.0.said);
-        said.overrides.set_level(level, by, now().plus(lasts));
+        said.overrides.set_level(level, by, Moment::now().plus(lasts));
         self.expires(&mut said, Thrown::Level, lasts);
         drop(said);
         self.renew();
@@ -274,7 +274,7 @@ impl Governance {
         let mut said = lock(&self.0.said);
         let none = NoSuchVersion { asked: to, kept: None };
         let history = said.sources.get_mut(source).ok_or(none)?;
-        let version = history.roll_back(to, by, now())?.number;
+        let version = history.roll_back(to, by, Moment::now())?.number;
         drop(said);
         self.renew();
         Ok(version)
@@ -301,7 +301,7 @@ impl Governance {
         for method in self.clients_of(path) {
             if let Some(step) = &method.steps().breaker {
                 step.breakers.for_each(|breaker| {
-                    breaker.force(mode, now());
+                    breaker.force(mode, Moment::now());
                     forced += 1;
                 });
             }
@@ -311,7 +311,7 @@ impl Governance {
 
     /// What is in force for a method, who says so, and what it has refused: for a person.
     pub fn explain(&self, path: &str) -> String {
-        explain::method(self, path, now())
+        explain::method(self, path, Moment::now())
     }
 
     /// The method at this target, with its machines. Who calls it keeps it.
@@ -323,7 +323,11 @@ impl Governance {
     ) -> Arc<ClientMethod> {
         let budget = {
             let mut budgets = lock(&self.0.budgets);
-            budgets.get_or_insert(target.clone(), || Budget::new(BudgetSettings::DEFAULT, now())).0
+            budgets
+                .get_or_insert(target.clone(), || {
+                    Budget::new(BudgetSettings::DEFAULT, Moment::now())
+                })
+                .0
         };
         let key = (target.clone(), about.path.clone(), base.to_string());
         let known = about.known.get().cloned();
@@ -467,11 +471,11 @@ impl Governance {
     }
 
     fn renew_client(&self, method: &ClientMethod) {
-        method.renew(|| self.resolve_client(method), now());
+        method.renew(|| self.resolve_client(method), Moment::now());
     }
 
     fn renew_server(&self, method: &ServerMethod) {
-        method.renew(|| self.resolve_server(method), now());
+        method.renew(|| self.resolve_server(method), Moment::now());
         self.measure();
     }
 
@@ -495,7 +499,7 @@ impl Governance {
     }
 
     fn expire(&self) {
-        let expired = lock(&self.0.said).overrides.expire(now());
+        let expired = lock(&self.0.said).overrides.expire(Moment::now());
         if expired {
             self.renew();
         }
@@ -513,7 +517,11 @@ impl Governance {
             && said.heard.get(&name) != Some(rules)
         {
             said.heard.insert(name.clone(), rules.clone());
-            said.sources.entry(name.clone()).or_default().record(rules.clone(), name, now());
+            said.sources.entry(name.clone()).or_default().record(
+                rules.clone(),
+                name,
+                Moment::now(),
+            );
         }
         drop(said);
         self.renew();
@@ -561,8 +569,11 @@ async fn measure(inner: Weak<Inner>, mut alive: watch::Receiver<()>) {
             }
         }
         let reading = spawn_blocking(|| cpu::read("/".as_ref())).await.ok().flatten();
-        let share = meter.observe(reading, now());
-        governance.adaptive_limits().iter().for_each(|limit| limit.observe_cpu(share, now()));
+        let share = meter.observe(reading, Moment::now());
+        governance
+            .adaptive_limits()
+            .iter()
+            .for_each(|limit| limit.observe_cpu(share, Moment::now()));
     }
 }
 
@@ -598,10 +609,6 @@ pub(crate) fn rules_of_builder(side: Side, toml: &str) -> Result<RuleSet, Status
         return Err(Status::local(Code::InvalidArgument, lost));
     }
     Ok(rules)
-}
-
-fn now() -> Moment {
-    Moment::at(Instant::now())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

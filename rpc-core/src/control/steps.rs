@@ -5,26 +5,25 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_codec::Metadata;
-use tokio::time::Instant;
-
+use crate::context::Context;
 use crate::governance::Moment;
 use crate::governance::limit::{Keyed, RateLimited, RateLimiter, Ticket};
 use crate::governance::rules::{Key, LimitRule};
+use rpc_codec::Metadata;
 
 /// What rules ask about a call.
 pub(crate) struct Asking<'a> {
     pub(crate) now: Moment,
     pub(crate) metadata: &'a Metadata,
-    /// Who calls, as far as is known.
-    pub(crate) caller: &'a str,
+    /// Knows who calls, as far as that is known.
+    pub(crate) context: &'a Context,
 }
 
 impl Asking<'_> {
     /// What tells this call from others; without such metadata it is one of those that have none.
     fn value(&self, key: &Key) -> &str {
         match key {
-            Key::Caller => self.caller,
+            Key::Caller => self.context.caller(),
             Key::Metadata(name) => self.metadata.get(name).unwrap_or_default(),
         }
     }
@@ -138,7 +137,7 @@ impl RateStep {
     pub(crate) fn turn(
         &self,
         asking: &Asking<'_>,
-        left: Duration,
+        left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'_>, RateLimited> {
         let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
         self.reserve(limiter, asking.now, left)
@@ -148,7 +147,7 @@ impl RateStep {
     pub(crate) fn own_turn(
         &self,
         asking: &Asking<'_>,
-        left: Duration,
+        left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'static>, RateLimited> {
         let limiter = self.limiters.own(asking, || RateLimiter::new(&self.rule, asking.now));
         self.reserve(limiter, asking.now, left)
@@ -158,9 +157,11 @@ impl RateStep {
         &self,
         limiter: Held<'a, RateLimiter>,
         now: Moment,
-        left: Duration,
+        left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'a>, RateLimited> {
-        let ticket = limiter.reserve(1, self.rule.wait.min(left), now)?;
+        let wait =
+            if self.rule.wait.is_zero() { Duration::ZERO } else { self.rule.wait.min(left()) };
+        let ticket = limiter.reserve(1, wait, now)?;
         Ok(Turn { limiter, ticket: Some(ticket) })
     }
 }
@@ -187,7 +188,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.limiter.cancel(ticket, Moment::at(Instant::now()));
+            self.limiter.cancel(ticket, Moment::now());
         }
     }
 }

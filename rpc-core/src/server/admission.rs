@@ -54,7 +54,7 @@ pub(super) fn admit(
 ) -> Result<Admission, Status> {
     let now = Moment::at(run.received);
     let context = &run.context;
-    let asking = Asking { now, metadata: context.metadata(), caller: context.caller() };
+    let asking = Asking { now, metadata: context.metadata(), context };
     let mut admission = Admission {
         method: method.clone(),
         turn: None,
@@ -64,7 +64,7 @@ pub(super) fn admit(
         steps,
     };
     if let Some(step) = &admission.steps.limit {
-        let left = run.deadline.map_or(Duration::MAX, |deadline| deadline - run.received);
+        let left = || run.deadline.map_or(Duration::MAX, |deadline| deadline - run.received);
         match step.own_turn(&asking, left) {
             Ok(turn) => admission.turn = Some(turn),
             Err(limited) => method.refused(&admission.steps, RuleKey::Limit, limited, now)?,
@@ -129,7 +129,7 @@ impl Admission {
     async fn place(&mut self) -> Result<Option<OwnPlace>, Status> {
         let mut entry = mem::replace(&mut self.entry, Entry::Free);
         if matches!(entry, Entry::Later) {
-            entry = self.enter(Moment::at(Instant::now()))?;
+            entry = self.enter(Moment::now())?;
         }
         match entry {
             Entry::Free | Entry::Later => Ok(None),
@@ -138,9 +138,7 @@ impl Admission {
                 let entered = Box::pin(self.while_wanted(waiting.before(self.deadline))).await?;
                 match entered {
                     Ok(place) => Ok(Some(place)),
-                    Err(overloaded) => {
-                        self.refused(overloaded, Moment::at(Instant::now())).map(|()| None)
-                    }
+                    Err(overloaded) => self.refused(overloaded, Moment::now()).map(|()| None),
                 }
             }
         }

@@ -12,7 +12,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::ending::{ByError, Classify};
-use super::now;
 use super::queued::{self, Entered, Inherited, Place, Prioritize, Queued};
 use crate::governance::Moment;
 use crate::governance::adaptive::{Adaptive, Entering, Kind, Sample, Slot};
@@ -82,13 +81,13 @@ impl AdaptiveLayer {
 
     /// For calls to a service: follows their latency.
     pub fn client() -> Self {
-        Self::new(Adaptive::client(now()))
+        Self::new(Adaptive::client(Moment::now()))
     }
 
     /// For calls to this server: follows their latency too, until someone
     /// [tells](Adaptive::observe_cpu) it how busy the CPU is.
     pub fn server() -> Self {
-        Self::new(Adaptive::server(now()))
+        Self::new(Adaptive::server(Moment::now()))
     }
 }
 
@@ -135,7 +134,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (priority, now) = (self.priority.priority(&request), now());
+        let (priority, now) = (self.priority.priority(&request), Moment::now());
         let place = Adaptive::enter(Arc::clone(&self.limit), priority, now);
         let state = match queued::enter(place, &mut self.inner, request, now) {
             Entered::In(slot, request) => {
@@ -167,7 +166,7 @@ where
                 }
                 StateProject::Waiting { queued } => {
                     let (slot, future) = ready!(queued.poll(cx))?;
-                    let entered = Timed { slot: Some(slot), since: now() };
+                    let entered = Timed { slot: Some(slot), since: Moment::now() };
                     state.set(State::Calling { future, entered });
                 }
                 StateProject::Calling { future, entered } => {
@@ -184,7 +183,7 @@ where
 impl Timed {
     fn end(&mut self, sample: impl FnOnce(Duration) -> Sample) {
         let Some(slot) = self.slot.take() else { return };
-        let now = now();
+        let now = Moment::now();
         slot.settle(sample(now.since(self.since)), now);
     }
 }

@@ -14,7 +14,6 @@ use tower_service::Service;
 use super::again::Oneshot;
 use super::ending::{ByError, Classify, Ending};
 use super::gate::GateLayer;
-use super::now;
 use super::pick::{ByKey, One, Pick};
 use crate::governance::Moment;
 use crate::governance::breaker::{Breaker, CircuitOpen, Permit};
@@ -148,11 +147,11 @@ pub(super) fn refusal(breaker: &Breaker) -> Option<CircuitOpen> {
     // Told no later moment it goes by the last one it knows. A closed one needs none, which saves a look
     // at the clock; an open one may let pass again by now.
     breaker.peek(Moment::default()).err()?;
-    breaker.peek(now()).err()
+    breaker.peek(Moment::now()).err()
 }
 
 fn new_breaker(rule: &BreakerRule) -> Breaker {
-    Breaker::new(rule, now(), fastrand::u64(..))
+    Breaker::new(rule, Moment::now(), fastrand::u64(..))
 }
 
 impl<S, C: Clone, P: Clone> Layer<S> for BreakerLayer<C, P> {
@@ -195,7 +194,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let since = now();
+        let since = Moment::now();
         let (state, admitted) = match Breaker::admit(self.breakers.pick(&request), since) {
             Err(refusal) => (State::Refused { refusal: Some(refusal) }, None),
             Ok(permit) => {
@@ -240,7 +239,7 @@ where
 impl Admitted {
     fn settle(mut self, ending: Ending) {
         let Some(permit) = self.permit.take() else { return };
-        let now = now();
+        let now = Moment::now();
         let took = now.since(self.since);
         // Who wants to know of a transition asks the breaker for its last ones.
         let _ = permit.settle_outcome(ending.outcome(), ending.had_own_time(), took, now);
@@ -251,7 +250,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         // A permit that a panic drops says that by itself.
         if let Some(permit) = self.permit.take_if(|_| !std::thread::panicking()) {
-            let now = now();
+            let now = Moment::now();
             let _ = permit.abandon(now.since(self.since), now);
         }
     }

@@ -9,8 +9,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::now;
 use super::queued::{self, Entered, Inherited, Prioritize, Queued};
+use crate::governance::Moment;
 use crate::governance::limit::concurrency::{Concurrency, Entering, Overloaded, Slot};
 
 /// Refuses calls above a number at a time, or lets them wait for a place, with [`Overloaded`].
@@ -134,7 +134,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (priority, now) = (self.priority.priority(&request), now());
+        let (priority, now) = (self.priority.priority(&request), Moment::now());
         let place = Concurrency::enter(Arc::clone(&self.limit), priority, now);
         let state = match queued::enter(place, &mut self.inner, request, now) {
             Entered::In(slot, request) => {

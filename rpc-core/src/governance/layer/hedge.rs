@@ -13,7 +13,6 @@ use tower_service::Service;
 
 use super::again::{CloneRequest, Cloned, Oneshot};
 use super::ending::{ByError, Classify, Ending};
-use super::now;
 use crate::governance::Moment;
 use crate::governance::hedge::Hedge;
 use crate::governance::outcome::Sample;
@@ -77,7 +76,7 @@ struct Timing {
 impl HedgeLayer {
     /// As the rule says, and paid from this budget, into which each call pays.
     pub fn new(rule: HedgeRule, budget: impl Into<Arc<Budget>>) -> Self {
-        let hedge = Arc::new(Hedge::new(rule, now()));
+        let hedge = Arc::new(Hedge::new(rule, Moment::now()));
         let settings = Settings {
             hedge,
             budget: budget.into(),
@@ -140,7 +139,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let now = now();
+        let now = Moment::now();
         let settings = self.settings.clone();
         if settings.pays_in {
             settings.budget.deposit(now);
@@ -209,7 +208,7 @@ where
                 return Poll::Pending;
             }
             this.sleep.set(None);
-            let now = now();
+            let now = Moment::now();
             let Some((inner, request)) = this.spare.take() else { return Poll::Pending };
             if !this.settings.budget.withdraw(now) {
                 return Poll::Pending; // and no further one is tried
@@ -239,7 +238,7 @@ impl Timing {
 
     fn record(&mut self, sample: Sample) {
         self.is_told = true;
-        let now = now();
+        let now = Moment::now();
         self.hedge.record(sample, now.since(self.since), now);
     }
 }

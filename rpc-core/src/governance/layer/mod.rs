@@ -102,8 +102,6 @@ mod timeout;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 pub use adaptive::{AdaptiveFuture, AdaptiveLayer, AdaptiveLimit};
 pub use again::{CloneRequest, Cloned};
 pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
@@ -120,13 +118,6 @@ pub use rate::{RateLimit, RateLimitFuture, RateLimitLayer};
 pub use retry::{RetryFuture, RetryLayer, Retrying};
 pub use timeout::{TimedOut, Timeout, TimeoutFuture, TimeoutLayer};
 
-use super::Moment;
-
-/// The clock that machines do not have.
-fn now() -> Moment {
-    Moment::at(Instant::now())
-}
-
 /// So long, but no longer than the call being served may still take.
 fn within_time_left(wait: Duration) -> Duration {
     if wait.is_zero() {
@@ -137,6 +128,8 @@ fn within_time_left(wait: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::context::{Call, Context};
 

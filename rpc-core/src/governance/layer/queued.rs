@@ -11,7 +11,6 @@ use rpc_codec::Priority;
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::now;
 use crate::governance::Moment;
 use crate::governance::limit::concurrency::{Concurrency, Entering, Overloaded, Slot};
 
@@ -113,7 +112,9 @@ impl<P: Place, S: Service<R>, R> Queued<P, S, R> {
             Poll::Ready(entered) => entered,
             Poll::Pending => match this.sleep.poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => this.place.take().expect("it was just there").give_up(now()),
+                Poll::Ready(()) => {
+                    this.place.take().expect("it was just there").give_up(Moment::now())
+                }
             },
         };
         *this.place = None;

@@ -13,8 +13,8 @@ use tokio::time::Sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::now;
 use super::pick::{ByKey, One, Pick};
+use crate::governance::Moment;
 use crate::governance::limit::{Keyed, RateLimited, RateLimiter, Ticket};
 use crate::governance::rules::LimitRule;
 
@@ -76,7 +76,7 @@ struct Turn {
 impl RateLimitLayer {
     /// One limit for all, and how long to wait, as the rule says.
     pub fn new(rule: &LimitRule) -> Self {
-        Self::sharing(Arc::new(RateLimiter::new(rule, now()))).with_wait(rule.wait)
+        Self::sharing(Arc::new(RateLimiter::new(rule, Moment::now()))).with_wait(rule.wait)
     }
 
     /// A limit that others use too; nobody waits.
@@ -97,7 +97,7 @@ impl<F> RateLimitLayer<ByKey<RateLimiter, F>> {
         F: for<'r> Fn(&'r R) -> Cow<'r, str>,
     {
         let (rule, wait) = (rule.clone(), rule.wait);
-        let make = move || RateLimiter::new(&rule, now());
+        let make = move || RateLimiter::new(&rule, Moment::now());
         Self::picking(ByKey::new(Arc::new(Keyed::new()), key, make)).with_wait(wait)
     }
 
@@ -143,7 +143,7 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let limiter = self.limiters.pick(&request);
-        let state = match limiter.reserve(1, super::within_time_left(self.wait), now()) {
+        let state = match limiter.reserve(1, super::within_time_left(self.wait), Moment::now()) {
             Err(refusal) => State::Refused { refusal: Some(refusal) },
             Ok(ticket) if ticket.wait().is_zero() => {
                 State::Calling { future: self.inner.call(request) }
@@ -198,7 +198,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.limiter.cancel(ticket, now());
+            self.limiter.cancel(ticket, Moment::now());
         }
     }
 }

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::again::{CloneRequest, Cloned, Oneshot};
 use super::ending::{ByError, Classify, Ending};
-use super::now;
+use crate::governance::Moment;
 use crate::governance::retry::{Budget, Facts, Retry, RetryPolicy};
 use crate::governance::rules::RetryRule;
 use crate::status::{Code, Origin, Status};
@@ -144,7 +144,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        self.settings.budget.deposit(now());
+        self.settings.budget.deposit(Moment::now());
         let copy = self.settings.copy.clone_request(&request);
         RetryFuture {
             spare: copy.map(|copy| (self.inner.clone(), copy)),
@@ -222,7 +222,7 @@ impl<C, K> Settings<C, K> {
         };
         let failed = as_status(ending);
         let next = self.policy.next(&failed, ending.outcome(), &facts, fastrand::f64());
-        match next.paid_from(&self.budget, now()) {
+        match next.paid_from(&self.budget, Moment::now()) {
             Retry::Stop(_) => None,
             Retry::Go { after, is_free } => {
                 *if is_free { resends } else { attempts } += 1;
