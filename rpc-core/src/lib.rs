@@ -2,6 +2,7 @@
 #![doc = include_str!("../doc/first.md")]
 
 mod address;
+mod clock;
 mod connection;
 mod context;
 mod method;

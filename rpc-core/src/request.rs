@@ -30,6 +30,8 @@ pub struct Request {
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
+    /// Whoever waits for the answer is polled then, though it has not come: another attempt may join.
+    pub(crate) nudge: Option<Instant>,
     pub(crate) priority: Option<Priority>,
     pub(crate) oneway: bool,
     pub(crate) attempt: u32,
@@ -57,6 +59,7 @@ impl Request {
             metadata: Metadata::new(),
             timeout: None,
             deadline: None,
+            nudge: None,
             priority: None,
             oneway: false,
             attempt: 0,

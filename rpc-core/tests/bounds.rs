@@ -92,6 +92,7 @@ impl Value {
             "" => Self::Number(number.into()),
             "MiB" => Self::Number(u128::from(number) << 20),
             "TiB" => Self::Number(u128::from(number) << 40),
+            "ns" => Self::Time(Duration::from_nanos(number)),
             "ms" => Self::Time(Duration::from_millis(number)),
             "s" => Self::Time(Duration::from_secs(number)),
             "min" => Self::Time(Duration::from_secs(number * 60)),
@@ -119,6 +120,9 @@ impl Value {
         let time = |number: u128| u64::try_from(number).expect("a time");
         if let Some(seconds) = inside("Duration::from_secs(") {
             return Self::Time(Duration::from_secs(time(calculated(seconds))));
+        }
+        if let Some(nanos) = inside("Duration::from_nanos(") {
+            return Self::Time(Duration::from_nanos(time(calculated(nanos))));
         }
         match inside("Duration::from_millis(") {
             Some(millis) => Self::Time(Duration::from_millis(time(calculated(millis)))),

@@ -2,62 +2,72 @@
 //! All inside the call's time, on nodes that have not been tried yet, and paid from one budget.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::call::{attempt, nowhere};
 use super::governed::Governed;
 use super::node::Node;
+use crate::clock::Now;
 use crate::context::Context;
-use crate::control::{Alarm, HedgeStep, PlaceOf};
+use crate::control::PlaceOf;
+use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
 use crate::governance::rules::RuleKey;
-use crate::governance::{Moment, Now};
 use crate::request::{Request, Response};
 use crate::service::BoxFuture;
 use crate::status::{Code, Status};
 
 type Answer = Result<Response, Status>;
 
-/// Makes attempts until one is answered, or may not be followed by another.
-pub(super) async fn attempts(
-    call: &Governed<'_>,
-    request: &mut Request,
-    place: Option<&PlaceOf<'_>>,
-) -> Answer {
-    if call.steps.retry.is_some() || call.steps.hedge.is_some() {
-        call.steps.budget.deposit(call.moment());
-    }
-    let (first, node) = call.core.pick(&[]).ok_or_else(nowhere)?;
-    let mut course = Course { call, place, first, tried: Vec::new(), sent: 0 };
-    let failed = match course.attempt(node, request, call.now).await {
-        Err(failed) => failed,
-        answered => return answered,
-    };
-    Box::pin(course.go_on(request, failed)).await
-}
-
 /// A call's attempts so far.
-struct Course<'a> {
+pub(super) struct Attempts<'a> {
     call: &'a Governed<'a>,
     place: Option<&'a PlaceOf<'a>>,
-    first: usize,
-    /// The nodes that have been tried in this round; none as long as that is only the first.
+    first: (usize, &'a Arc<Node>),
+    /// What is known once there is a second one.
+    more: Option<Box<More>>,
+}
+
+struct More {
+    /// The nodes that have been tried in this round.
     tried: Vec<usize>,
     /// Attempts that were paid for, after the first.
     sent: u32,
 }
 
-impl<'a> Course<'a> {
-    /// What follows a first attempt that failed.
-    async fn go_on(&mut self, request: &mut Request, mut failed: Status) -> Answer {
+impl<'a> Attempts<'a> {
+    #[inline(always)]
+    pub(super) fn begin(
+        call: &'a Governed<'a>,
+        place: Option<&'a PlaceOf<'a>>,
+    ) -> Result<Self, Status> {
+        if call.steps.retry.is_some() || call.steps.hedge.is_some() {
+            call.steps.budget.deposit(call.moment());
+        }
+        let first = call.core.pick(&[]).ok_or_else(nowhere)?;
+        Ok(Self { call, place, first, more: None })
+    }
+
+    /// The first attempt.
+    pub(super) fn first<'s>(
+        &'s mut self,
+        request: &'s mut Request,
+    ) -> impl Future<Output = Answer> + Send + use<'s, 'a> {
+        let (_, node) = self.first;
+        self.attempt(node, request, self.call.now)
+    }
+
+    /// Those that follow a first one that failed, until one is answered or may not be followed by another.
+    pub(super) async fn further(&mut self, request: &mut Request, mut failed: Status) -> Answer {
         let call = self.call;
         let policy = call.steps.retry.unwrap_or(RetryPolicy::NONE);
         // Twice to every node of a small set; beyond that a move is a retry.
@@ -88,8 +98,7 @@ impl<'a> Course<'a> {
                         }
                     } else {
                         facts.attempts += 1;
-                        self.sent += 1;
-                        request.attempt = self.sent;
+                        request.attempt = self.send_another();
                     }
                     if !after.is_zero() {
                         sleep(after).await;
@@ -112,51 +121,67 @@ impl<'a> Course<'a> {
 
     /// A node that has not been tried; once all have been, one that has.
     fn next_node(&mut self) -> Result<&'a Arc<Node>, Status> {
-        if self.tried.is_empty() {
-            self.tried.push(self.first);
+        let core = self.call.core;
+        let More { tried, .. } = self.more();
+        if tried.len() == core.node_count() {
+            tried.clear();
         }
-        if self.tried.len() == self.call.core.node_count() {
-            self.tried.clear();
-        }
-        let (index, node) = self.call.core.pick(&self.tried).ok_or_else(nowhere)?;
-        self.tried.push(index);
+        let (index, node) = core.pick(tried).ok_or_else(nowhere)?;
+        tried.push(index);
         Ok(node)
     }
 
+    /// The number of a further attempt that is paid for.
+    fn send_another(&mut self) -> u32 {
+        let More { sent, .. } = self.more();
+        *sent += 1;
+        *sent
+    }
+
+    fn more(&mut self) -> &mut More {
+        let (first, _) = self.first;
+        self.more.get_or_insert_with(|| Box::new(More { tried: vec![first], sent: 0 }))
+    }
+
     /// One attempt, which others join once it takes longer than most, if it is hedged.
-    async fn attempt(&mut self, node: &'a Arc<Node>, request: &mut Request, began: Now) -> Answer {
+    ///
+    /// Not an `async fn`, which would keep its arguments twice.
+    fn attempt<'s>(
+        &'s mut self,
+        node: &'a Arc<Node>,
+        request: &'s mut Request,
+        began: Now,
+    ) -> impl Future<Output = Answer> + Send + use<'s, 'a> {
         let call = self.call;
         request.deadline = Some(call.try_deadline(began.instant));
-        let mut watch = Watch { call, place: self.place, began: began.moment, ended: false };
         let after = call.hedge_after(began.moment);
-        let mut first = pin!(attempt(call.core, node, request, began.instant, call.facts));
-        let mut timer = None;
-        let early = poll_fn(|cx| {
-            if let Poll::Ready(answer) = first.as_mut().poll(cx) {
-                return Poll::Ready(Some(answer));
-            }
-            // Only now, so that nothing is armed for an answer that is there at once.
-            match (after, call.steps.hedge.as_ref()) {
-                (Some(after), Some(step)) => match &mut timer {
-                    Some(timer) => Timer::poll(timer, cx).map(|()| None),
-                    None => {
-                        timer = Some(Timer::set(step, began.instant + after, cx));
-                        Poll::Pending
-                    }
+        let nudge = after.and_then(|after| began.instant.checked_add(after));
+        request.nudge = nudge;
+        let mut watch = Watch { call, place: self.place, began: began.moment, ended: false };
+        async move {
+            let mut first = pin!(attempt(call.core, node, request, began.instant, call.facts));
+            let mut is_sent = false;
+            let early = poll_fn(|cx| match first.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                // Polled again, and there is no answer: this may be the nudge.
+                Poll::Pending if mem::replace(&mut is_sent, true) => match nudge {
+                    Some(nudge) if nudge <= Instant::now() => Poll::Ready(None),
+                    _ => Poll::Pending,
                 },
-                _ => Poll::Pending,
+                Poll::Pending => Poll::Pending,
+            });
+            if let Some(answer) = early.await {
+                watch.end_with(&answer);
+                return answer;
             }
-        });
-        if let Some(answer) = early.await {
-            watch.end_with(&answer);
-            return answer;
+            let first = async {
+                let answer = first.await;
+                watch.end_with(&answer);
+                answer
+            };
+            let after = nudge.map(|nudge| nudge.saturating_duration_since(began.instant));
+            Box::pin(self.race(first, request, after.unwrap_or_default())).await
         }
-        let first = async {
-            let answer = first.await;
-            watch.end_with(&answer);
-            answer
-        };
-        Box::pin(self.race(first, request, after.unwrap_or_default())).await
     }
 
     /// The first good answer of `first` and those that join it. Whoever is slower is dropped, and so
@@ -208,46 +233,15 @@ impl<'a> Course<'a> {
         let (call, place) = (self.call, self.place);
         let began = Now::read();
         let mut request = Box::new(request.clone());
-        self.sent += 1;
-        request.attempt = self.sent;
+        request.attempt = self.send_another();
         request.deadline = Some(call.try_deadline(began.instant));
+        request.nudge = None;
         Ok(Box::pin(async move { watched(call, place, node, &request, began).await }))
     }
 
     /// Whether this failure of one attempt leaves hope in the others.
     fn is_worth_waiting(&self, failed: &Status) -> bool {
         self.call.method.about.outcome_of_status(failed).is_retryable(failed)
-    }
-}
-
-/// When an attempt has gone on alone for long enough.
-enum Timer<'a> {
-    Alarm(Alarm<'a>),
-    /// Where too many have set an alarm.
-    Own(Pin<Box<Sleep>>),
-}
-
-impl<'a> Timer<'a> {
-    /// Wakes the task at `at`, which has yet to come.
-    fn set(step: &'a HedgeStep, at: Instant, cx: &mut task::Context<'_>) -> Self {
-        step.alarms.set(at, cx.waker()).map_or_else(
-            || {
-                let mut sleep = Box::pin(sleep_until(at));
-                // It is armed by being polled; should its time have come, it wakes the task at once.
-                if sleep.as_mut().poll(cx).is_ready() {
-                    cx.waker().wake_by_ref();
-                }
-                Self::Own(sleep)
-            },
-            Self::Alarm,
-        )
-    }
-
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        match self {
-            Self::Alarm(alarm) => alarm.poll(cx),
-            Self::Own(sleep) => sleep.as_mut().poll(cx),
-        }
     }
 }
 
@@ -275,11 +269,13 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    #[inline(always)]
     fn end_with(&mut self, answer: &Answer) {
         let arrived = answer.as_ref().ok().and_then(|response| response.arrived);
         self.end(self.call.method.about.outcome(answer), arrived);
     }
 
+    #[inline(always)]
     fn end(&mut self, outcome: Outcome, arrived: Option<Moment>) {
         self.ended = true;
         let hedge = self.call.steps.hedge.as_ref();

@@ -1,24 +1,26 @@
 //! The call itself, as a list of steps: settle what it inherits and when it ends, then attempt it,
 //! once or, where nothing has run, on another node.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use rpc_codec::ResponseHead;
 use tokio::time::Instant;
 
 use super::channel::Core;
-use super::governed::governed;
+use super::governed::{Governed, governed};
 use super::node::Node;
-use crate::connection::{Answer, Limits};
+use crate::clock::Now;
+use crate::connection::{Answer, Limits, nudged};
 use crate::context::{BAGGAGE, Context};
 use crate::control::ClientMethod;
-use crate::governance::Now;
 use crate::governance::outcome::Outcome;
 use crate::report::Facts;
 use crate::request::{AppErrorHead, Destination, Request, Response};
-use crate::service::BoxFuture;
+use crate::service::{BoxFuture, BoxService};
 use crate::status::{Code, Executed, Origin, Status};
 
 /// A call that nobody has run may be sent again for free, but not for ever: twice to every node of
@@ -27,28 +29,33 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Makes one call, by the rules of its method.
 ///
-/// What happens seldom is boxed, here and below: a call in flight should not carry room for it.
-pub(super) async fn call(
-    core: &Core,
-    method: &ClientMethod,
-    request: &mut Request,
+/// What happens seldom is boxed, here and below: a call in flight should not carry room for it. Nor is
+/// this an `async fn`, which would keep its arguments twice.
+pub(super) fn call<'a>(
+    core: &'a Core,
+    method: &'a ClientMethod,
+    request: &'a mut Request,
     now: Now,
-) -> Result<Response, Status> {
+) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
     let report = request.report.take();
     let facts = report.as_ref().map(|_| Box::<Mutex<Facts>>::default());
+    async move {
+        let result = match method.governed() {
+            None => ungoverned(core, method, request, now.instant, facts.as_deref()).await,
+            Some(steps) => {
+                let mut call = Governed::new(core, method, &steps, now, facts.as_deref());
+                governed(&mut call, request).await
+            }
+        };
 
-    let result = match method.governed() {
-        None => ungoverned(core, method, request, now.instant, facts.as_deref()).await,
-        Some(steps) => governed(core, method, &steps, request, now, facts.as_deref()).await,
-    };
-
-    if let (Some(report), Some(facts)) = (&report, facts) {
-        let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        facts.elapsed = now.instant.elapsed();
-        report.set(facts);
+        if let (Some(report), Some(facts)) = (&report, facts) {
+            let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+            facts.elapsed = now.instant.elapsed();
+            report.set(facts);
+        }
+        request.report = report;
+        result
     }
-    request.report = report;
-    result
 }
 
 /// A call without rules: it only has a time, and may go elsewhere where nothing has run.
@@ -152,8 +159,22 @@ fn is_free_to_resend(status: &Status) -> bool {
 }
 
 /// Sends a request to a node, through the user's layers around attempts.
-pub(super) async fn attempt(
-    core: &Core,
+pub(super) fn attempt<'a>(
+    core: &'a Core,
+    node: &'a Arc<Node>,
+    request: &'a Request,
+    now: Instant,
+    facts: Option<&'a Mutex<Facts>>,
+) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
+    match (&core.attempt, facts) {
+        (None, None) => Either::Left(send(node, request, now)),
+        (layered, facts) => Either::Right(Box::pin(seen(layered, node, request, now, facts))),
+    }
+}
+
+/// The same, where somebody sees it: a layer, or a report.
+async fn seen(
+    layered: &Option<BoxService>,
     node: &Arc<Node>,
     request: &Request,
     now: Instant,
@@ -162,12 +183,12 @@ pub(super) async fn attempt(
     if let Some(facts) = facts {
         facts.lock().unwrap_or_else(PoisonError::into_inner).begin();
     }
-    let result = match &core.attempt {
+    let result = match layered {
         None => send(node, request, now).await,
         Some(layered) => {
-            let mut request = Box::new(request.clone());
+            let mut request = request.clone();
             request.destination = Some(node.clone());
-            layered.handle(*request).await
+            nudged(request.nudge, layered.handle(request)).await
         }
     };
     if let Some(facts) = facts {
@@ -181,10 +202,10 @@ pub(super) async fn attempt(
 async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, Status> {
     let connection = match node.up() {
         Some(connection) => connection,
-        None => Box::pin(node.connection(request.deadline)).await?,
+        None => Box::pin(nudged(request.nudge, node.connection(request.deadline))).await?,
     };
     if request.oneway {
-        let sent = Box::pin(connection.send(request, now)).await;
+        let sent = Box::pin(nudged(request.nudge, connection.send(request, now))).await;
         return sent.map(|()| Response::default()).map_err(|status| at(status, node, request, now));
     }
     match connection.call(request, now).await {

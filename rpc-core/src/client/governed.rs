@@ -10,37 +10,44 @@ use std::time::Duration;
 use rpc_codec::Priority;
 use tokio::time::{Instant, sleep};
 
-use super::attempts::attempts;
+use super::attempts::Attempts;
 use super::call::{deadline, inherit};
 use super::channel::Core;
+use crate::clock::Now;
 use crate::context::Context;
 use crate::control::{Asking, ClientMethod, ClientSteps, Held, PlaceOf, Turn};
+use crate::governance::Moment;
 use crate::governance::breaker::{Breaker, Permit, Verdict};
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::RuleKey;
-use crate::governance::{Moment, Now};
 use crate::report::Facts;
 use crate::request::{Request, Response};
 use crate::status::{Code, Status};
 
 /// Makes a call by the rules of its method.
 pub(super) async fn governed(
-    core: &Core,
-    method: &ClientMethod,
-    steps: &ClientSteps,
+    call: &mut Governed<'_>,
     request: &mut Request,
-    begun: Now,
-    facts: Option<&Mutex<Facts>>,
 ) -> Result<Response, Status> {
-    let mut call = Governed::begin(core, method, steps, request, begun, facts)?;
+    call.begin(request)?;
     call.is_wanted()?; // switched off on purpose: never touches the network
     call.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
-    let turn = call.turn(request).await?; // may wait, never past the deadline
-    let place = call.place().await?;
-    let permit = call.permit(request)?; // dropped without a verdict, the call was abandoned
+    let turn = call.turn(request)?;
+    if call.has_to_wait(&turn) {
+        Box::pin(call.wait(&turn)).await; // never past the deadline
+    }
+    let place = match call.place_at_once() {
+        Some(place) => place,
+        None => Box::pin(call.place()).await?, // nor here
+    };
+    let mut permit = call.permit(request)?; // dropped without a verdict, the call was abandoned
     turn.into_iter().for_each(Turn::take);
-    let result = attempts(&call, request, place.as_ref()).await;
-    call.settle(&result, permit);
+    let mut attempts = Attempts::begin(call, place.as_ref())?;
+    let result = match attempts.first(request).await {
+        Err(failed) => Box::pin(attempts.further(request, failed)).await,
+        answered => answered,
+    };
+    call.settle(&result, permit.as_mut());
     result
 }
 
@@ -59,23 +66,29 @@ pub(super) struct Governed<'a> {
 }
 
 impl<'a> Governed<'a> {
-    /// What a call inherits, and when it ends.
-    fn begin(
+    pub(super) fn new(
         core: &'a Core,
         method: &'a ClientMethod,
         steps: &'a ClientSteps,
-        request: &mut Request,
         begun: Now,
         facts: Option<&'a Mutex<Facts>>,
-    ) -> Result<Self, Status> {
-        let context = Context::current();
-        request.priority = request.priority.or(steps.priority);
-        inherit(request, &context);
-        let priority = steps.bounded(request.priority());
-        request.priority = Some(priority);
-        let deadline = deadline(core, method, request, &context, begun.instant)?;
-        request.deadline = Some(deadline);
-        Ok(Self { core, method, steps, facts, context, begun, now: begun, deadline, priority })
+    ) -> Self {
+        let (context, deadline) = (Context::current(), begun.instant);
+        let priority = Priority::default();
+        Self { core, method, steps, facts, context, begun, now: begun, deadline, priority }
+    }
+
+    /// What it inherits, and when it ends.
+    #[inline(always)]
+    fn begin(&mut self, request: &mut Request) -> Result<(), Status> {
+        request.priority = request.priority.or(self.steps.priority);
+        inherit(request, &self.context);
+        self.priority = self.steps.bounded(request.priority());
+        request.priority = Some(self.priority);
+        let begun = self.begun.instant;
+        self.deadline = deadline(self.core, self.method, request, &self.context, begun)?;
+        request.deadline = Some(self.deadline);
+        Ok(())
     }
 
     fn is_wanted(&self) -> Result<(), Status> {
@@ -85,6 +98,7 @@ impl<'a> Governed<'a> {
         }
     }
 
+    #[inline(always)]
     fn peek_at_breaker(&self, request: &Request) -> Result<(), Status> {
         let Some(step) = &self.steps.breaker else { return Ok(()) };
         match step.of(&self.asking(request)).peek(self.moment()) {
@@ -95,21 +109,37 @@ impl<'a> Governed<'a> {
         }
     }
 
-    /// Its turn at the rate limit.
-    async fn turn(&mut self, request: &Request) -> Result<Option<Turn<'a>>, Status> {
+    /// Its turn at the rate limit, for which it may have to wait.
+    #[inline(always)]
+    fn turn(&self, request: &Request) -> Result<Option<Turn<'a>>, Status> {
         let Some(step) = &self.steps.limit else { return Ok(None) };
-        let turn = match step.turn(&self.asking(request), || self.left_at(self.now.instant)) {
-            Ok(turn) => turn,
-            Err(limited) => return self.refused(RuleKey::Limit, limited).map(|()| None),
-        };
-        if !turn.wait().is_zero() && !self.is_dark(RuleKey::Limit) {
-            Box::pin(sleep(turn.wait())).await;
-            self.look_at_clock();
+        match step.turn(&self.asking(request), || self.left_at(self.now.instant)) {
+            Ok(turn) => Ok(Some(turn)),
+            Err(limited) => self.refused(RuleKey::Limit, limited).map(|()| None),
         }
-        Ok(Some(turn))
     }
 
-    /// Its place among the calls that are under way.
+    fn has_to_wait(&self, turn: &Option<Turn<'_>>) -> bool {
+        turn.as_ref().is_some_and(Turn::has_to_wait) && !self.is_dark(RuleKey::Limit)
+    }
+
+    async fn wait(&mut self, turn: &Option<Turn<'_>>) {
+        if let Some(turn) = turn {
+            sleep(turn.wait()).await;
+            self.now = Now::read();
+        }
+    }
+
+    /// Its place among the calls that are under way, where there is room; or that it needs none.
+    #[inline(always)]
+    fn place_at_once(&self) -> Option<Option<PlaceOf<'a>>> {
+        match &self.steps.concurrency {
+            None => Some(None),
+            Some(step) => step.enter_at_once(self.priority).map(Some),
+        }
+    }
+
+    /// The same, where it may have to wait.
     async fn place(&mut self) -> Result<Option<PlaceOf<'a>>, Status> {
         let Some(step) = &self.steps.concurrency else { return Ok(None) };
         let entered = match self.is_dark(RuleKey::Concurrency) {
@@ -117,8 +147,8 @@ impl<'a> Governed<'a> {
             false => match step.enter(self.priority, self.moment()).decided() {
                 Ok(entered) => entered,
                 Err(waiting) => {
-                    let entered = Box::pin(waiting.before(Some(self.deadline))).await;
-                    self.look_at_clock();
+                    let entered = waiting.before(Some(self.deadline)).await;
+                    self.now = Now::read();
                     entered
                 }
             },
@@ -130,30 +160,31 @@ impl<'a> Governed<'a> {
     }
 
     /// Leave to go on, which owes the breaker a verdict.
+    #[inline(always)]
     fn permit(&self, request: &Request) -> Result<Option<Watched<'a>>, Status> {
         let Some(step) = &self.steps.breaker else { return Ok(None) };
         match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
-            Ok(permit) => Ok(Some(Watched { permit: Some(permit), begun: self.moment() })),
+            Ok(permit) => Ok(Some(Watched { permit, begun: self.moment(), settled: false })),
             Err(open) => self.refused(RuleKey::Breaker, open).map(|()| None),
         }
     }
 
     /// The call has ended, by itself.
-    fn settle(&self, result: &Result<Response, Status>, permit: Option<Watched<'_>>) {
+    #[inline(always)]
+    fn settle(&self, result: &Result<Response, Status>, permit: Option<&mut Watched<'_>>) {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
         let ended = arrived.unwrap_or_else(Moment::now);
-        if let Some(mut watched) = permit
-            && let Some(permit) = watched.permit.take()
-        {
-            let took = ended.since(watched.begun);
+        if let Some(Watched { permit, begun, settled }) = permit {
+            *settled = true;
+            let took = ended.since(*begun);
             let outcome = self.method.about.outcome(result);
             let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
             let had_own_time = self.had_own_time(outcome);
             if !had_own_time && took < slow {
                 // A hurried caller says nothing of whom it called, however many of them there are.
-                permit.settle(Verdict::Neutral, took, ended);
+                permit.report(Verdict::Neutral, took, ended);
             } else {
-                permit.settle_outcome(outcome, had_own_time, took, ended);
+                permit.report_outcome(outcome, had_own_time, took, ended);
             }
         }
         if !self.is_dark(RuleKey::Timeout) {
@@ -178,10 +209,6 @@ impl<'a> Governed<'a> {
 
     pub(super) fn moment(&self) -> Moment {
         self.now.moment
-    }
-
-    fn look_at_clock(&mut self) {
-        self.now = Now::read();
     }
 
     /// Whether it had all the time that its method asks for, where that matters: if it missed its deadline,
@@ -216,15 +243,16 @@ impl<'a> Governed<'a> {
 
 /// A breaker's permit, which says how long the call had waited if that is dropped.
 struct Watched<'a> {
-    permit: Option<Permit<Held<'a, Breaker>>>,
+    permit: Permit<Held<'a, Breaker>>,
     begun: Moment,
+    settled: bool,
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
+        if !self.settled {
             let now = Moment::now();
-            permit.abandon(now.since(self.begun), now);
+            self.permit.report(Verdict::Abandoned, now.since(self.begun), now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -13,7 +13,7 @@ use rpc_codec::{
     preface,
 };
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::compressed::deflate;
 use super::driver::{Driver, Role};
@@ -266,7 +266,7 @@ impl Shared {
         if self.retired.load(Ordering::Acquire) {
             return Err(self.gone());
         }
-        let id = calls.open(request.deadline, waker.clone());
+        let id = calls.open(request.deadline, request.nudge, waker.clone());
         match self.outbox.push_request(id, &head, body) {
             Ok(start) => calls.sent(id, start),
             Err(error) => {
@@ -313,6 +313,21 @@ async fn bounded<T>(
             Status::local(Code::DeadlineExceeded, "the time was over before the call could be sent")
         }),
     }
+}
+
+/// `future`, which is polled at `nudge` too, though nothing has come of it.
+///
+/// # Cancel safety
+/// As that of `future`.
+pub(crate) async fn nudged<F: Future>(nudge: Option<Instant>, future: F) -> F::Output {
+    let Some(nudge) = nudge else { return future.await };
+    let mut future = pin!(future);
+    tokio::select! {
+        biased;
+        output = &mut future => return output,
+        () = sleep_until(nudge) => {}
+    }
+    future.await
 }
 
 fn too_large(error: rpc_codec::HeadTooLarge) -> Status {
@@ -374,7 +389,7 @@ impl Future for Exchange<'_> {
                 Ok(None) => {
                     let (shared, request, now) = (shared.clone(), this.request, this.now);
                     let later = async move { shared.open_later(request, now).await };
-                    this.stage = Stage::Waiting(Box::pin(later));
+                    this.stage = Stage::Waiting(Box::pin(nudged(request.nudge, later)));
                     return Pin::new(this).poll(cx);
                 }
                 Err(status) => Err(status),
@@ -486,11 +501,12 @@ impl Role for Calling {
     }
 
     fn tick(&mut self, now: Instant) {
-        let expired = self.shared.lock().expire(now, || {
+        let found = self.shared.lock().look(now, || {
             Err(Status::deadline_exceeded("the answer did not come in time")
                 .from(crate::status::Origin::Client, Executed::Maybe))
         });
-        for (id, waker) in expired {
+        found.nudged.into_iter().for_each(Waker::wake);
+        for (id, waker) in found.expired {
             self.shared.outbox.push_cancel(id, Code::DeadlineExceeded as u32);
             waker.wake();
         }

@@ -24,7 +24,7 @@ mod places;
 mod returned;
 mod serving;
 
-pub(crate) use calling::{Answer, Connection, Sequel, State, start};
+pub(crate) use calling::{Answer, Connection, Sequel, State, nudged, start};
 pub(crate) use execution::Run;
 pub use limits::Limits;
 pub(crate) use limits::check_name;

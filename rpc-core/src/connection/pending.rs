@@ -6,6 +6,7 @@
 
 use std::mem;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -16,6 +17,9 @@ const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 /// The slot of one-way calls, which wait for nothing.
 const NO_SLOT: u64 = SLOT_MASK;
 
+/// To look through the slots takes a fraction of this for each of them; so long nobody does so again.
+const LOOK_EACH: Duration = Duration::from_nanos(500);
+
 /// `T` is what a call ends with.
 #[derive(Debug)]
 pub(super) struct Pending<T> {
@@ -23,7 +27,10 @@ pub(super) struct Pending<T> {
     free: Vec<u32>,
     sequence: u64,
     unanswered: usize,
+    /// Nobody is to be found before this.
     earliest: Option<Instant>,
+    /// Until then nobody is nudged, since the calls were just looked through.
+    rest: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -32,6 +39,8 @@ struct Slot<T> {
     /// Where the request begins in the stream of bytes sent.
     start: u64,
     deadline: Option<Instant>,
+    /// Its caller wants to be polled then, and goes on waiting.
+    nudge: Option<Instant>,
     /// The server has yet to answer.
     on_wire: bool,
     owner: Owner<T>,
@@ -44,6 +53,15 @@ enum Owner<T> {
     Waiting(Waker),
     Done(T),
     Gone,
+}
+
+/// Whom a look through the calls found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Their time is over; they are still open on the wire.
+    pub(super) expired: Vec<(u64, Waker)>,
+    /// They wanted to be polled, and go on waiting.
+    pub(super) nudged: Vec<Waker>,
 }
 
 /// What became of an answer.
@@ -77,12 +95,24 @@ pub(super) enum Piece {
 
 impl<T> Pending<T> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), sequence: 0, unanswered: 0, earliest: None }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            sequence: 0,
+            unanswered: 0,
+            earliest: None,
+            rest: None,
+        }
     }
 
-    /// A new call, of which `waker` awaits the end. Ids increase in the order of these calls, and so
-    /// must their frames.
-    pub(super) fn open(&mut self, deadline: Option<Instant>, waker: Waker) -> u64 {
+    /// A new call, of which `waker` awaits the end, and is woken at `nudge` if that has not come. Ids increase
+    /// in the order of these calls, and so must their frames.
+    pub(super) fn open(
+        &mut self,
+        deadline: Option<Instant>,
+        nudge: Option<Instant>,
+        waker: Waker,
+    ) -> u64 {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::empty());
             // Bounded by the number of calls a connection may have, which is below 2^20.
@@ -93,12 +123,11 @@ impl<T> Pending<T> {
         let slot = &mut self.slots[index as usize];
         slot.id = id;
         slot.deadline = deadline;
+        slot.nudge = nudge;
         slot.on_wire = true;
         slot.owner = Owner::Waiting(waker);
         self.unanswered += 1;
-        if let Some(deadline) = deadline {
-            self.earliest = Some(self.earliest.map_or(deadline, |first| first.min(deadline)));
-        }
+        self.earliest = first_of([self.earliest, deadline, self.after_a_rest(nudge)]);
         id
     }
 
@@ -187,26 +216,37 @@ impl<T> Pending<T> {
         answered
     }
 
-    /// Ends the calls whose time is over; they are still open on the wire.
-    pub(super) fn expire(&mut self, now: Instant, end: impl Fn() -> T) -> Vec<(u64, Waker)> {
+    /// Ends the calls whose time is over, and finds those that want to be polled.
+    pub(super) fn look(&mut self, now: Instant, end: impl Fn() -> T) -> Found {
+        let mut found = Found { expired: Vec::new(), nudged: Vec::new() };
         if self.earliest.is_none_or(|earliest| earliest > now) {
-            return Vec::new();
+            return found;
         }
-        let waits = |slot: &Slot<T>| matches!(slot.owner, Owner::Waiting(_));
-        let over: Vec<u64> = self
-            .slots
-            .iter()
-            .filter(|slot| waits(slot) && slot.deadline.is_some_and(|deadline| deadline <= now))
-            .map(|slot| slot.id)
-            .collect();
-        let expired = over.into_iter().filter_map(|id| match self.slot(id)?.settle(end()) {
-            Answered::Delivered(waker) => Some((id, waker)),
-            Answered::Late | Answered::Unknown => None,
-        });
-        let expired = expired.collect();
-        self.earliest =
-            self.slots.iter().filter(|slot| waits(slot)).filter_map(|slot| slot.deadline).min();
-        expired
+        let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.rest = now.checked_add(LOOK_EACH.saturating_mul(slots));
+        self.earliest = None;
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            let Owner::Waiting(waker) = &slot.owner else { continue };
+            if slot.deadline.is_some_and(|deadline| deadline <= now) {
+                if let Answered::Delivered(waker) = slot.settle(end()) {
+                    found.expired.push((slot.id, waker));
+                }
+                continue;
+            }
+            if slot.nudge.is_some_and(|nudge| nudge <= now) {
+                found.nudged.push(waker.clone());
+                slot.nudge = None;
+            }
+            let (deadline, nudge) = (slot.deadline, slot.nudge);
+            self.earliest = first_of([self.earliest, deadline, self.after_a_rest(nudge)]);
+        }
+        found
+    }
+
+    /// When a nudge is due, as it need not be looked for all the time: it may be late.
+    fn after_a_rest(&self, nudge: Option<Instant>) -> Option<Instant> {
+        nudge.map(|nudge| self.rest.map_or(nudge, |rest| nudge.max(rest)))
     }
 
     /// Ends every call that `doomed` names by id and start, for good.
@@ -235,7 +275,7 @@ impl<T> Pending<T> {
         self.unanswered
     }
 
-    /// No deadline passes before this.
+    /// No deadline passes before this, and nobody is to be nudged.
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.earliest
     }
@@ -281,6 +321,7 @@ impl<T> Slot<T> {
             id: 0,
             start: u64::MAX,
             deadline: None,
+            nudge: None,
             on_wire: false,
             owner: Owner::Gone,
             pieces: None,
@@ -300,6 +341,10 @@ impl<T> Slot<T> {
     }
 }
 
+fn first_of(times: [Option<Instant>; 3]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,7 +356,7 @@ mod tests {
     }
 
     fn open(pending: &mut Pending<u32>, deadline: Option<Instant>) -> u64 {
-        pending.open(deadline, Waker::noop().clone())
+        pending.open(deadline, None, Waker::noop().clone())
     }
 
     #[test]
@@ -342,13 +387,57 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_to_be_polled_is_found_once_and_goes_on_waiting() {
+        let mut pending = Pending::new();
+        let now = Instant::now();
+        let at = |millis| now + Duration::from_millis(millis);
+        let id = pending.open(Some(at(9)), Some(at(2)), Waker::noop().clone());
+        assert_eq!(pending.earliest(), Some(at(2)));
+        assert!(pending.look(at(1), || 0).nudged.is_empty());
+        assert_eq!(pending.look(at(2), || 0).nudged.len(), 1);
+        assert!(poll(&mut pending, id).is_pending());
+        assert_eq!(pending.earliest(), Some(at(9)));
+        assert!(pending.look(at(8), || 0).nudged.is_empty());
+        assert_eq!(pending.look(at(9), || 7).expired.len(), 1);
+        assert_eq!(poll(&mut pending, id), Poll::Ready(Some(7)));
+    }
+
+    #[test]
+    fn who_was_answered_is_not_polled_for_nothing() {
+        let mut pending = Pending::new();
+        let now = Instant::now();
+        let id = pending.open(None, Some(now), Waker::noop().clone());
+        assert!(matches!(pending.answer(id, 7), Answered::Delivered(_)));
+        assert!(pending.look(now, || 0).nudged.is_empty());
+        assert_eq!(pending.earliest(), None);
+    }
+
+    #[test]
+    fn however_many_want_to_be_polled_the_calls_are_not_looked_through_all_the_time() {
+        let mut pending = Pending::new();
+        let now = Instant::now();
+        let micro = Duration::from_micros(1);
+        for call in 0..10_000 {
+            pending.open(None, Some(now + micro * call), Waker::noop().clone());
+        }
+        let looks = (0..20_000).filter(|&micros| {
+            let now = now + micro * micros;
+            let is_time = pending.earliest().is_some_and(|earliest| earliest <= now);
+            pending.look(now, || 0);
+            is_time
+        });
+        assert_eq!(looks.count(), 3, "at 0, 5 and 10 ms");
+        assert_eq!(pending.earliest(), None, "all were found, the last of them late");
+    }
+
+    #[test]
     fn an_expired_call_ends_for_its_caller_and_not_on_the_wire() {
         let now = Instant::now();
         let mut pending = Pending::new();
         let soon = open(&mut pending, Some(now + Duration::from_secs(1)));
         let later = open(&mut pending, Some(now + Duration::from_secs(2)));
-        assert!(pending.expire(now, || 0).is_empty());
-        let expired = pending.expire(now + Duration::from_secs(1), || 0);
+        assert!(pending.look(now, || 0).expired.is_empty());
+        let expired = pending.look(now + Duration::from_secs(1), || 0).expired;
         assert_eq!(expired.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [soon]);
         assert_eq!(pending.earliest(), Some(now + Duration::from_secs(2)));
         assert_eq!(poll(&mut pending, soon), Poll::Ready(Some(0)));
@@ -397,7 +486,7 @@ mod tests {
                     (1, Some(id)) => { pending.answer(id, 0); }
                     (2, Some(id)) => { pending.abandon(id); }
                     (3, Some(id)) => { let _ = poll(&mut pending, id); }
-                    (4, _) => { pending.expire(now + Duration::from_secs(which as u64), || 9); }
+                    (4, _) => { pending.look(now + Duration::from_secs(which as u64), || 9); }
                     _ => {}
                 }
                 let on_wire = pending.slots.iter().filter(|slot| slot.on_wire).count();

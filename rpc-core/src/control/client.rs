@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rpc_codec::Priority;
 
-use super::alarm::Alarms;
 use super::concurrency::ConcurrencyStep;
 use super::last_good::LastGoodStep;
 use super::refusals::Refusals;
@@ -151,6 +150,7 @@ impl BreakerStep {
     }
 
     /// The breaker of this call.
+    #[inline(always)]
     pub(crate) fn of(&self, asking: &Asking<'_>) -> Held<'_, Breaker> {
         self.breakers.of(asking, || breaker(&self.rule, asking.now))
     }
@@ -166,7 +166,6 @@ fn breaker(rule: &BreakerRule, now: Moment) -> Breaker {
 pub(crate) struct HedgeStep {
     pub(crate) rule: HedgeRule,
     pub(crate) hedge: Arc<Hedge>,
-    pub(crate) alarms: Alarms,
 }
 
 impl HedgeStep {
@@ -179,7 +178,7 @@ impl HedgeStep {
             }
             None => Arc::new(Hedge::new(rule, now)),
         };
-        Self { rule, hedge, alarms: Alarms::default() }
+        Self { rule, hedge }
     }
 }
 

@@ -102,6 +102,16 @@ impl ConcurrencyStep {
         }
     }
 
+    /// A place where there is room and nobody waits.
+    pub(crate) fn enter_at_once(&self, priority: Priority) -> Option<PlaceOf<'_>> {
+        match self {
+            Self::Fixed(limit) => Concurrency::enter_at_once(&**limit, priority).map(Place::Fixed),
+            Self::Adaptive(limit) => {
+                Adaptive::enter_at_once(&**limit, priority).map(Place::Adaptive)
+            }
+        }
+    }
+
     /// A place now, or none.
     pub(crate) fn try_enter(
         &self,

@@ -3,7 +3,6 @@
 //! `governance` knows what rules mean and how machines decide; this room knows files, tasks, time,
 //! and which method of which target a machine belongs to. Clients and servers ask it; it knows neither.
 
-mod alarm;
 mod client;
 mod concurrency;
 mod explain;
@@ -22,8 +21,7 @@ pub use history::{History, NoSuchVersion, Version};
 pub use refusals::{RefusalCount, Refused};
 pub use source::{News, Source, Standing, Trouble, follow};
 
-pub(crate) use alarm::Alarm;
-pub(crate) use client::{About, ClientMethod, ClientSteps, HedgeStep};
+pub(crate) use client::{About, ClientMethod, ClientSteps};
 pub(crate) use concurrency::{OwnPlace, OwnWaiting, PlaceOf};
 pub(crate) use governance::{BUILDER, rules_of_builder};
 pub(crate) use server::{ServerMethod, ServerSteps};

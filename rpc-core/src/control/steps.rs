@@ -134,6 +134,7 @@ impl RateStep {
     }
 
     /// A call's turn, which may have to be waited for, but no longer than `left`.
+    #[inline(always)]
     pub(crate) fn turn(
         &self,
         asking: &Asking<'_>,
@@ -153,6 +154,7 @@ impl RateStep {
         self.reserve(limiter, asking.now, left)
     }
 
+    #[inline(always)]
     fn reserve<'a>(
         &self,
         limiter: Held<'a, RateLimiter>,
@@ -174,12 +176,17 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    pub(crate) fn has_to_wait(&self) -> bool {
+        !self.wait().is_zero()
+    }
+
     /// How long to wait for it.
     pub(crate) fn wait(&self) -> Duration {
         self.ticket.as_ref().map_or(Duration::ZERO, Ticket::wait)
     }
 
     /// The call is made.
+    #[inline]
     pub(crate) fn take(mut self) {
         self.ticket = None;
     }

@@ -16,4 +16,4 @@ pub mod rules;
 mod sync;
 
 pub use moment::Moment;
-pub(crate) use moment::{Now, nanos};
+pub(crate) use moment::nanos;

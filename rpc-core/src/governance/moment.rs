@@ -40,11 +40,6 @@ impl Moment {
         }
     }
 
-    /// This moment, by tokio's clock.
-    pub(crate) fn now() -> Self {
-        Self::at(Instant::now())
-    }
-
     /// So much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -54,23 +49,6 @@ impl Moment {
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-}
-
-/// One look at the clock: for the runtime's timers, and for machines.
-///
-/// To tell how far instants are apart takes as long as a machine does, so a call works out its moments
-/// once, and subtracts those.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    pub(crate) instant: Instant,
-    pub(crate) moment: Moment,
-}
-
-impl Now {
-    pub(crate) fn read() -> Self {
-        let instant = Instant::now();
-        Self { instant, moment: Moment::at(instant) }
     }
 }
 

@@ -170,6 +170,15 @@ impl Adaptive {
         Concurrency::try_enter(Within(limit), priority, now).map(Slot::new)
     }
 
+    /// See [`Concurrency::enter_at_once`].
+    #[inline]
+    pub(crate) fn enter_at_once<D>(limit: D, priority: Priority) -> Option<Slot<D>>
+    where
+        D: Deref<Target = Self>,
+    {
+        Concurrency::enter_at_once(Within(limit), priority).map(Slot::new)
+    }
+
     /// Lets a call in once there is room, as [`Concurrency::enter`] does.
     pub fn enter<D>(limit: D, priority: Priority, now: Moment) -> Entering<D>
     where

@@ -96,8 +96,8 @@ impl<D: Deref<Target: Machine>> Permit<D> {
         took: Duration,
         now: Moment,
     ) -> Option<Transition> {
-        let judgement = sealed::Settles::judge(&*self.machine, self.token, outcome, had_own_time);
-        self.settle(Verdict::of(outcome, judgement), took, now)
+        let mut permit = self;
+        permit.report_outcome(outcome, had_own_time, took, now)
     }
 
     /// The caller went away, or another attempt was faster, after so long.
@@ -112,8 +112,27 @@ impl<D: Deref<Target: Machine>> Permit<D> {
         &self.machine
     }
 
+    /// As [`settle_outcome`](Self::settle_outcome), where it is: a call keeps it in its future.
     #[inline]
-    fn report(&mut self, verdict: Verdict, took: Duration, now: Moment) -> Option<Transition> {
+    pub(crate) fn report_outcome(
+        &mut self,
+        outcome: Outcome,
+        had_own_time: bool,
+        took: Duration,
+        now: Moment,
+    ) -> Option<Transition> {
+        let judgement = sealed::Settles::judge(&*self.machine, self.token, outcome, had_own_time);
+        self.report(Verdict::of(outcome, judgement), took, now)
+    }
+
+    /// As [`settle`](Self::settle), where it is; only the first report counts.
+    #[inline]
+    pub(crate) fn report(
+        &mut self,
+        verdict: Verdict,
+        took: Duration,
+        now: Moment,
+    ) -> Option<Transition> {
         let token = std::mem::replace(&mut self.token, Token::UNHEARD);
         if token.is_unheard() {
             return None; // of a breaker that is switched off

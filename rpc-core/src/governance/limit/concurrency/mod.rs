@@ -134,6 +134,16 @@ impl Concurrency {
         entered.map(|in_use| Slot::new(limit, in_use))
     }
 
+    /// Lets a call in where there is room and nobody waits: the short way, which is tried first.
+    #[inline]
+    pub(crate) fn enter_at_once<D>(limit: D, priority: Priority) -> Option<Slot<D>>
+    where
+        D: Deref<Target = Self>,
+    {
+        let in_use = limit.enter_past_nobody(rank(priority))?;
+        Some(Slot::new(limit, in_use))
+    }
+
     /// Lets a call in once there is room: a future that is ready at once if there is, or if nobody
     /// may wait. Its place in the queue is taken here, not when it is first polled.
     pub fn enter<D>(limit: D, priority: Priority, now: Moment) -> Entering<D>
