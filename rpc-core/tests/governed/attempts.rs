@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rpc_core::{CallReport, Code, Status};
+use rpc_core::testing::Network;
+use rpc_core::transport::{Connect, Io};
+use rpc_core::{Address, BoxFuture, CallReport, Code, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::world::{Act, Inventory, World, broken, ms, price};
@@ -102,6 +104,34 @@ async fn a_hedge_wins_and_the_loser_is_cancelled_on_its_node() {
     sleep(ms(1)).await;
     assert!(world.nodes[0].calls() >= 1, "one of two begins there");
     assert_eq!(world.nodes[0].calls(), world.nodes[0].dropped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_joins_a_call_whose_node_is_still_being_dialled() {
+    /// The first node never takes a connection.
+    struct Tarpit(Network);
+
+    impl Connect for Tarpit {
+        fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, std::io::Result<Io>> {
+            match address.to_string().as_str() {
+                "mem://node-0" => Box::pin(std::future::pending()),
+                _ => self.0.connect(address),
+            }
+        }
+    }
+
+    let world = World::of(2).await;
+    let shop = world.builder().connector(Tarpit(world.network.clone()));
+    let shop = shop.rules(
+        r#"[client."shop.Inventory/price"]
+        hedge = { after = "20ms" }"#,
+    );
+    let shop = shop.connect(&world.address()).await.unwrap();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert_eq!(price(&shop).await.unwrap(), 1995);
+        assert!(begun.elapsed() <= ms(21), "{:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use rpc_core::{CallReport, Channel, Code, Request, Response, Status};
+use tokio::time::Instant;
 
 use crate::world::{Act, Inventory, World, broken, ms, price};
 
@@ -106,6 +107,44 @@ where
             answer
         })
     }
+}
+
+/// Holds first attempts for ever.
+#[derive(Clone)]
+struct Hold<S>(S);
+
+impl<S> tower_service::Service<Request> for Hold<S>
+where
+    S: tower_service::Service<Request, Response = Response, Error = Status>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match request.attempt() {
+            0 => Box::pin(std::future::pending()),
+            _ => Box::pin(self.0.call(request)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_joins_a_call_that_a_layer_holds() {
+    let world = World::of(1).await;
+    let shop = world.builder().attempt_layer(tower_layer::layer_fn(Hold)).rules(
+        r#"[client."shop.Inventory/price"]
+        hedge = { after = "20ms" }"#,
+    );
+    let shop = shop.connect(&world.address()).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(price(&shop).await.unwrap(), 1995);
+    assert!((ms(20)..=ms(21)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
