@@ -1,22 +1,23 @@
 //! The attempts of a call: the first, those that follow a failed one, and those that join a slow one.
 //! All inside the call's time, on nodes that have not been tried yet, and paid from one budget.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::mem;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::call::{attempt, nowhere};
 use super::governed::Governed;
 use super::node::Node;
 use crate::clock::Now;
-use crate::context::Context;
+use crate::context;
 use crate::control::PlaceOf;
 use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
@@ -106,7 +107,7 @@ impl<'a> Attempts<'a> {
                 }
                 Retry::Stop(why) => {
                     if why.silences_callers() {
-                        Context::current().silence_retries();
+                        context::Context::current().silence_retries();
                     }
                     return Err(failed);
                 }
@@ -144,8 +145,6 @@ impl<'a> Attempts<'a> {
     }
 
     /// One attempt, which others join once it takes longer than most, if it is hedged.
-    ///
-    /// Not an `async fn`, which would keep its arguments twice.
     fn attempt<'s>(
         &'s mut self,
         node: &'a Arc<Node>,
@@ -155,61 +154,16 @@ impl<'a> Attempts<'a> {
         let call = self.call;
         request.deadline = Some(call.try_deadline(began.instant));
         let after = call.hedge_after(began.moment);
-        let nudge = after.and_then(|after| began.instant.checked_add(after));
-        request.nudge = nudge;
-        let mut watch = Watch { call, place: self.place, began: began.moment, ended: false };
-        async move {
-            let mut first = pin!(attempt(call.core, node, request, began.instant, call.facts));
-            let mut is_sent = false;
-            let early = poll_fn(|cx| match first.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                // Polled again, and there is no answer: this may be the nudge.
-                Poll::Pending if mem::replace(&mut is_sent, true) => match nudge {
-                    Some(nudge) if nudge <= Instant::now() => Poll::Ready(None),
-                    _ => Poll::Pending,
-                },
-                Poll::Pending => Poll::Pending,
-            });
-            if let Some(answer) = early.await {
-                watch.end_with(&answer);
-                return answer;
-            }
-            let first = async {
-                let answer = first.await;
-                watch.end_with(&answer);
-                answer
-            };
-            let after = nudge.map(|nudge| nudge.saturating_duration_since(began.instant));
-            Box::pin(self.race(first, request, after.unwrap_or_default())).await
-        }
-    }
-
-    /// The first good answer of `first` and those that join it. Whoever is slower is dropped, and so
-    /// cancelled on the wire.
-    async fn race(
-        &mut self,
-        first: impl Future<Output = Answer> + Send,
-        request: &Request,
-        after: Duration,
-    ) -> Answer {
-        let mut running = FuturesUnordered::<BoxFuture<'_, Answer>>::new();
-        running.push(Box::pin(first));
-        let mut left = self.call.steps.hedge.as_ref().map_or(0, |step| step.rule.max);
-        loop {
-            if left > 0 && !self.may_hedge() {
-                left = 0;
-            }
-            if left > 0 {
-                left -= 1;
-                running.push(self.another(request)?);
-            }
-            tokio::select! {
-                Some(answer) = running.next() => match answer {
-                    Err(failed) if self.is_worth_waiting(&failed) && !running.is_empty() => {}
-                    answer => return answer,
-                },
-                () = sleep(after), if left > 0 => {}
-            }
+        request.nudge = after.and_then(|after| began.instant.checked_add(after));
+        let request: &Request = request;
+        Hedged {
+            first: Some(attempt(call.core, node, request, began.instant, call.facts)),
+            watch: Watch { call, place: self.place, began: began.moment, ended: false },
+            is_sent: false,
+            others: None,
+            after: after.unwrap_or_default(),
+            attempts: self,
+            request,
         }
     }
 
@@ -239,9 +193,107 @@ impl<'a> Attempts<'a> {
         Ok(Box::pin(async move { watched(call, place, node, &request, began).await }))
     }
 
-    /// Whether this failure of one attempt leaves hope in the others.
-    fn is_worth_waiting(&self, failed: &Status) -> bool {
-        self.call.method.about.outcome_of_status(failed).is_retryable(failed)
+    /// Whether this is the failure of one attempt that leaves hope in the others.
+    fn is_worth_waiting(&self, answer: &Answer) -> bool {
+        let about = &self.call.method.about;
+        answer.as_ref().is_err_and(|failed| about.outcome_of_status(failed).is_retryable(failed))
+    }
+}
+
+pin_project! {
+    /// An attempt and those that join it: the first good answer of them. Whoever is slower is dropped, and so
+    /// cancelled on the wire.
+    ///
+    /// Written out, because an answer passes by here with every call: in an `async fn` it would be moved
+    /// twice, which takes longer than to look at it.
+    struct Hedged<'s, 'a, F> {
+        // Until it has failed.
+        #[pin]
+        first: Option<F>,
+        watch: Watch<'a>,
+        is_sent: bool,
+        others: Option<Box<Others<'a>>>,
+        // How long it goes on alone.
+        after: Duration,
+        attempts: &'s mut Attempts<'a>,
+        request: &'s Request,
+    }
+}
+
+impl<F: Future<Output = Answer>> Future for Hedged<'_, '_, F> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut this = self.project();
+        if let Some(first) = this.first.as_mut().as_pin_mut() {
+            let polled = first.poll(cx);
+            if let Poll::Ready(answer) = &polled {
+                this.watch.end_with(answer);
+                let is_last = this.others.as_ref().is_none_or(|others| others.running.is_empty());
+                if is_last || !this.attempts.is_worth_waiting(answer) {
+                    return polled;
+                }
+                this.first.set(None);
+            } else if this.others.is_none() {
+                // Polled again, and there is no answer: this may be the nudge.
+                let is_late = |nudge| nudge <= Instant::now();
+                if !mem::replace(this.is_sent, true) || !this.request.nudge.is_some_and(is_late) {
+                    return Poll::Pending;
+                }
+            }
+        }
+        let others = this.others.get_or_insert_with(|| Others::after(*this.after, this.attempts));
+        others.poll(this.attempts, this.request, this.first.is_some(), cx)
+    }
+}
+
+/// The attempts that join a slow one.
+struct Others<'a> {
+    running: FuturesUnordered<BoxFuture<'a, Answer>>,
+    /// How many more may.
+    left: u32,
+    /// When the next one does; the first of them at once.
+    next: Option<Pin<Box<Sleep>>>,
+    after: Duration,
+}
+
+impl<'a> Others<'a> {
+    fn after(after: Duration, attempts: &Attempts<'a>) -> Box<Self> {
+        let left = attempts.call.steps.hedge.as_ref().map_or(0, |step| step.rule.max);
+        Box::new(Self { running: FuturesUnordered::new(), left, next: None, after })
+    }
+
+    fn poll(
+        &mut self,
+        attempts: &mut Attempts<'a>,
+        request: &Request,
+        first_goes_on: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer> {
+        loop {
+            match self.running.poll_next_unpin(cx) {
+                Poll::Ready(Some(answer)) => {
+                    let is_last = !first_goes_on && self.running.is_empty();
+                    if is_last || !attempts.is_worth_waiting(&answer) {
+                        return Poll::Ready(answer);
+                    }
+                }
+                Poll::Ready(None) | Poll::Pending if self.left == 0 => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => {
+                    if let Some(next) = &mut self.next {
+                        ready!(next.as_mut().poll(cx));
+                    }
+                    self.next = Some(Box::pin(sleep(self.after)));
+                }
+            }
+            if self.left > 0 && !attempts.may_hedge() {
+                self.left = 0;
+            }
+            if self.left > 0 {
+                self.left -= 1;
+                self.running.push(attempts.another(request)?);
+            }
+        }
     }
 }
 

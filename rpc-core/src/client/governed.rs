@@ -36,10 +36,10 @@ pub(super) async fn governed(
     if call.has_to_wait(&turn) {
         Box::pin(call.wait(&turn)).await; // never past the deadline
     }
-    let place = match call.place_at_once() {
-        Some(place) => place,
-        None => Box::pin(call.place()).await?, // nor here
-    };
+    let mut place = None;
+    if !call.enters_at_once(&mut place) {
+        place = Box::pin(call.place()).await?; // nor here
+    }
     let mut permit = call.permit(request)?; // dropped without a verdict, the call was abandoned
     turn.into_iter().for_each(Turn::take);
     let mut attempts = Attempts::begin(call, place.as_ref())?;
@@ -130,16 +130,15 @@ impl<'a> Governed<'a> {
         }
     }
 
-    /// Its place among the calls that are under way, where there is room; or that it needs none.
+    /// Whether it needs no place among the calls that are under way, or has one now.
     #[inline(always)]
-    fn place_at_once(&self) -> Option<Option<PlaceOf<'a>>> {
-        match &self.steps.concurrency {
-            None => Some(None),
-            Some(step) => step.enter_at_once(self.priority).map(Some),
-        }
+    fn enters_at_once(&self, place: &mut Option<PlaceOf<'a>>) -> bool {
+        let Some(step) = &self.steps.concurrency else { return true };
+        *place = step.enter_at_once(self.priority);
+        place.is_some()
     }
 
-    /// The same, where it may have to wait.
+    /// Its place, for which it may have to wait.
     async fn place(&mut self) -> Result<Option<PlaceOf<'a>>, Status> {
         let Some(step) = &self.steps.concurrency else { return Ok(None) };
         let entered = match self.is_dark(RuleKey::Concurrency) {
