@@ -55,19 +55,25 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     let steps = method.steps();
     let mut live = out_of_place(method, &resolved.rules);
     if let Some(step) = &steps.breaker {
-        let (mut all, mut not_closed) = (0, Vec::new());
-        step.breakers.for_each(|breaker| {
-            all += 1;
-            if breaker.state(now) != State::Closed {
-                not_closed.push(breaker.snapshot(now).to_string());
-            }
-        });
+        let mut all = Vec::new();
+        step.breakers.for_each(|breaker| all.push(breaker.snapshot(now)));
         if step.rule.key.is_some() {
-            let how_many = format!("{} of {all} not closed", not_closed.len());
+            let not_closed = all.iter().filter(|one| one.state != State::Closed).count();
+            let how_many = format!("{not_closed} of {} not closed", all.len());
             live.push(Live::Note(RuleKey::Breaker, how_many));
-        } else if let Some(state) = not_closed.pop() {
-            live.push(Live::Instead(RuleKey::Breaker, state));
+        } else if let Some(only) = all.pop() {
+            let text = only.to_string();
+            live.push(match only.state {
+                State::Closed => Live::Note(RuleKey::Breaker, text),
+                _ => Live::Instead(RuleKey::Breaker, text),
+            });
         }
+    }
+    let repeats =
+        [(RuleKey::Retry, steps.retry.is_some()), (RuleKey::Hedge, steps.hedge.is_some())];
+    if let Some((key, _)) = repeats.into_iter().find(|(_, is_on)| *is_on) {
+        let left = format!("{} left in the budget", steps.budget.balance(now));
+        live.push(Live::Note(key, left));
     }
     if let Some(limit) = steps.concurrency.as_ref().and_then(|step| step.adaptive()) {
         let now = format!("{} of {} under way", limit.in_use(), limit.max());

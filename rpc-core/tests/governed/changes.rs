@@ -163,7 +163,8 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
     let shop = world
         .client(
             r#"[client."shop.Inventory/price"]
-        breaker = { consecutive = 3, open = "5s" }"#,
+        breaker = { consecutive = 3, open = "5s" }
+        retry = { attempts = 2 }"#,
         )
         .await;
     world
@@ -178,6 +179,8 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
     assert!(text.contains("rules.toml:2"), "{text}");
     assert!(text.contains("1 by limit in the last minute"), "{text}");
     assert!(text.contains("builder"), "{text}");
+    assert!(text.contains("closed: 0 of 2 calls"), "{text}");
+    assert!(text.contains("10 left in the budget"), "{text}");
 
     world.all_do(&broken());
     sleep(Duration::from_secs(10)).await;
