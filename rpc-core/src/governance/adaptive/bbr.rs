@@ -9,7 +9,8 @@
 //!   or 10 s: once overload lasts for longer, the queue is taken for the service.
 //! - So there can be headroom, without which Poisson arrivals leave a sixth of the server idle.
 //! - Only calls that were done count, and only their time: errors are fast and get nothing done.
-//! - A server that did nothing yet has no limit, rather than one of zero or one that overflowed.
+//! - Of a server that did nothing yet it knows no limit, rather than one of zero or one that overflowed: then
+//!   what the limit begins with holds.
 //!
 //! [`Baseline`]: super::measure::Baseline
 

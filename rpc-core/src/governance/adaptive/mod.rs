@@ -295,15 +295,17 @@ impl Machine {
 
     /// How many may be in.
     fn size(&mut self, now: Moment) -> u32 {
-        let base = self.base.nanos();
+        let by_latency = self.gradient.limit();
         let limit = match &mut self.throughput {
             Some(throughput) if throughput.cpu.is_busy(now) == Some(true) => {
-                throughput.passes.limit(base, now)
+                // Nothing is done yet: what it begins with holds. With no limit at all, a server
+                // that starts under overload would take in a queue that nobody waits for.
+                throughput.passes.limit(self.base.nanos(), now).unwrap_or(by_latency)
             }
             // Calls may wait for something else than the CPU: a pool, a disk, another service.
-            _ => Some(self.gradient.limit()),
+            _ => by_latency,
         };
-        limit.map_or(self.max, |limit| whole(limit).clamp(self.min, self.max))
+        whole(limit).clamp(self.min, self.max)
     }
 }
 

@@ -57,6 +57,15 @@ fn a_busy_cpu_bounds_calls_by_what_gets_done() {
 }
 
 #[test]
+fn a_server_that_starts_under_overload_takes_in_no_more_than_it_begins_with() {
+    let limit = Adaptive::server(at(0));
+    limit.observe_cpu(Some(Share::ONE), at(0));
+    assert_eq!(limit.max(), 20);
+    saturate(&limit, 0, 1, |_| 50 * MS);
+    assert!(limit.max() <= 20, "{limit:?}");
+}
+
+#[test]
 fn an_idle_cpu_does_not_hide_that_calls_wait_for_something_else() {
     let limit = Adaptive::server(at(0)).with_bounds(4, 500);
     run(&limit, 0, 1000, Sample::success(10 * MS));
