@@ -32,7 +32,7 @@ pub(super) async fn governed(
     call.begin(request)?;
     call.is_wanted()?; // switched off on purpose: never touches the network
     call.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
-    let turn = call.turn(request)?;
+    let mut turn = call.turn(request)?;
     if call.has_to_wait(&turn) {
         Box::pin(call.wait(&turn)).await; // never past the deadline
     }
@@ -41,7 +41,7 @@ pub(super) async fn governed(
         place = Box::pin(call.place()).await?; // nor here
     }
     let mut permit = call.permit(request)?; // dropped without a verdict, the call was abandoned
-    turn.into_iter().for_each(Turn::take);
+    turn.iter_mut().for_each(Turn::take); // where it is: to move it takes longer than to get it
     let mut attempts = Attempts::begin(call, place.as_ref())?;
     let result = match attempts.first(request).await {
         Err(failed) => Box::pin(attempts.further(request, failed)).await,

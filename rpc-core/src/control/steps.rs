@@ -187,7 +187,7 @@ impl Turn<'_> {
 
     /// The call is made.
     #[inline]
-    pub(crate) fn take(mut self) {
+    pub(crate) fn take(&mut self) {
         self.ticket = None;
     }
 }

@@ -87,7 +87,7 @@ impl Admission {
             Box::pin(self.while_wanted(sleep(wait))).await?;
         }
         let place = self.place().await?;
-        if let Some(turn) = self.turn.take() {
+        if let Some(turn) = &mut self.turn {
             turn.take();
         }
         let Some(place) = place else { return handler.await };
