@@ -40,6 +40,11 @@ const INITIAL: u32 = 20;
 /// rest at four.
 const MIN: u32 = 4;
 
+/// Where a server's stays while the CPU is busy, however little gets done: one that computes may have a
+/// single CPU, and then the third and the fourth only wait. If that is too few, the CPU is soon idle, and
+/// latency counts again. (go-zero goes down to one.)
+const MIN_BUSY: u32 = 2;
+
 /// Where it stays however fast calls are: Netflix' and Envoy's.
 const MAX: u32 = 1000;
 
@@ -67,6 +72,8 @@ pub struct Adaptive {
 #[derive(Debug)]
 struct Machine {
     min: u32,
+    /// The same while the CPU is busy.
+    min_busy: u32,
     max: u32,
     now: Moment,
     gathering: Gathering,
@@ -93,7 +100,7 @@ impl Adaptive {
     /// For calls to this server: while the CPU is busy, what it gets done at best. While it is not,
     /// or nobody [tells](Self::observe_cpu) how busy it is, it follows latency.
     ///
-    /// It begins at 20 and stays between 4 and 1000, unless told otherwise.
+    /// It begins at 20 and stays between 4 (while the CPU is busy 2) and 1000, unless told otherwise.
     pub fn server(now: Moment) -> Self {
         let throughput = Throughput { cpu: Cpu::default(), passes: Passes::new() };
         Self::new(Some(Box::new(throughput)), now)
@@ -104,6 +111,7 @@ impl Adaptive {
             limit: Concurrency::new(INITIAL),
             machine: Mutex::new(Machine {
                 min: MIN,
+                min_busy: MIN_BUSY,
                 max: MAX,
                 now,
                 gathering: Gathering::default(),
@@ -132,7 +140,7 @@ impl Adaptive {
     pub fn with_bounds(self, min: u32, max: u32) -> Self {
         {
             let mut machine = lock(&self.machine);
-            (machine.min, machine.max) = (min, max.max(min));
+            (machine.min, machine.min_busy, machine.max) = (min, min, max.max(min));
         }
         let initial = self.limit.max();
         self.with_initial(initial)
@@ -144,6 +152,7 @@ impl Adaptive {
             let mut machine = lock(&self.machine);
             machine.max = cap.unwrap_or(MAX);
             machine.min = MIN.min(machine.max);
+            machine.min_busy = MIN_BUSY.min(machine.max);
             let now = machine.see(now);
             machine.size(now)
         };
@@ -295,17 +304,17 @@ impl Machine {
 
     /// How many may be in.
     fn size(&mut self, now: Moment) -> u32 {
-        let by_latency = self.gradient.limit();
-        let limit = match &mut self.throughput {
+        let by_latency = whole(self.gradient.limit()).clamp(self.min, self.max);
+        match &mut self.throughput {
             Some(throughput) if throughput.cpu.is_busy(now) == Some(true) => {
                 // Nothing is done yet: what it begins with holds. With no limit at all, a server
                 // that starts under overload would take in a queue that nobody waits for.
-                throughput.passes.limit(self.base.nanos(), now).unwrap_or(by_latency)
+                let limit = throughput.passes.limit(self.base.nanos(), now);
+                limit.map_or(by_latency, |limit| whole(limit).clamp(self.min_busy, self.max))
             }
             // Calls may wait for something else than the CPU: a pool, a disk, another service.
             _ => by_latency,
-        };
-        whole(limit).clamp(self.min, self.max)
+        }
     }
 }
 

@@ -57,6 +57,23 @@ fn a_busy_cpu_bounds_calls_by_what_gets_done() {
 }
 
 #[test]
+fn a_server_with_a_single_busy_cpu_has_two_under_way_and_not_four() {
+    let limit = Adaptive::server(at(0));
+    run(&limit, 0, 1000, Sample::success(MS)); // a thousand a second: one at a time
+    limit.observe_cpu(Some(Share::ONE), at(1000));
+    assert_eq!(limit.max(), 2);
+    limit.observe_cpu(Some(Share::ZERO), at(2000));
+    assert!(limit.max() >= 4, "{limit:?}");
+    limit.set_cap(Some(1), at(2000));
+    limit.observe_cpu(Some(Share::ONE), at(2000));
+    assert_eq!(limit.max(), 1, "a cap counts for more");
+    let wider = Adaptive::server(at(0)).with_bounds(10, 100);
+    run(&wider, 0, 1000, Sample::success(MS));
+    wider.observe_cpu(Some(Share::ONE), at(1000));
+    assert_eq!(wider.max(), 10, "and so does what was asked for");
+}
+
+#[test]
 fn a_server_that_starts_under_overload_takes_in_no_more_than_it_begins_with() {
     let limit = Adaptive::server(at(0));
     limit.observe_cpu(Some(Share::ONE), at(0));
