@@ -91,7 +91,8 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     live
 }
 
-/// Rules that a defaults or a service entry has for many methods, and that can't be for this one.
+/// Rules that a defaults or a service entry has for many methods, and that can't be for this one, or that are of
+/// no use beside what another entry says.
 fn out_of_place(method: &ClientMethod, rules: &Rules) -> Vec<Live> {
     let mut live = Vec::new();
     if rules.is_on(RuleKey::Hedge) && !method.about.is_idempotent() {
@@ -103,6 +104,13 @@ fn out_of_place(method: &ClientMethod, rules: &Rules) -> Vec<Live> {
     {
         let why = "not in force: its attribute has no `fallback = \"default\"`";
         live.push(Live::Note(RuleKey::Fallback, why.to_owned()));
+    }
+    if let (Some(Setting::On(per_try)), Some(Setting::On(timeout))) =
+        (&rules.per_try, &rules.timeout)
+        && per_try >= timeout
+    {
+        let why = "without effect: the whole call has no more time";
+        live.push(Live::Note(RuleKey::PerTry, why.to_owned()));
     }
     live
 }

@@ -199,6 +199,18 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn explain_says_that_a_try_has_no_time_of_its_own_if_two_entries_say_so() {
+    let world = World::of(1).await;
+    let _shop = world.client("[client.\"shop.Inventory/price\"]\ntimeout = \"200ms\"").await;
+    world.governance.apply(file("[client.\"shop.Inventory\"]\nper_try = \"1s\""));
+    let text = world.governance.explain("shop.Inventory/price");
+    assert!(text.contains("without effect: the whole call has no more time"), "{text}");
+    world.governance.apply(file("[client.\"shop.Inventory\"]\nper_try = \"100ms\""));
+    let text = world.governance.explain("shop.Inventory/price");
+    assert!(!text.contains("without effect"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_return_to_an_earlier_version_holds_while_its_source_is_in_trouble() {
     let world = World::of(1).await;
     let shop = world.client("").await;
