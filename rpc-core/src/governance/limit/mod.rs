@@ -7,9 +7,10 @@
 //! tenants, and no more.
 //!
 //! All are exact, also when many threads ask at once: what is there is counted and taken under one
-//! lock. All count what waits as taken, in the order of asking, so that there is no queue to keep and
-//! a waiter knows at once when its turn is, or that it would come too late. A limit is one process's:
-//! ten processes with a limit of 100/s let 1,000/s go.
+//! lock, or by one swap of a word while that is enough to count the tokens of a bucket. All count what
+//! waits as taken, in the order of asking, so that there is no queue to keep and a waiter knows at once
+//! when its turn is, or that it would come too late. A limit is one process's: ten processes with a
+//! limit of 100/s let 1,000/s go.
 
 pub mod concurrency;
 mod fixed;
@@ -17,8 +18,11 @@ mod keyed;
 #[cfg(test)]
 mod laws;
 mod leaky;
+#[cfg(all(test, model))]
+mod model;
 mod quota;
 mod rate;
+mod shared;
 mod sliding;
 mod ticket;
 mod token;

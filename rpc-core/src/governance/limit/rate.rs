@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::fixed::Fixed;
 use super::leaky::Queue;
 use super::quota::Quota;
+use super::shared::{Counted, Shared};
 use super::sliding::Sliding;
 use super::ticket::{Exhausted, Ticket};
 use super::token::Tokens;
 use crate::governance::Moment;
 use crate::governance::moment::nanos;
 use crate::governance::rules::{LimitKind, LimitRule};
-use crate::governance::sync::{Mutex, lock};
 use crate::status::{Code, Status};
 
 /// A limit of calls per time, made from a rule and changed with it.
@@ -22,7 +22,7 @@ use crate::status::{Code, Status};
 /// taken, in the order of asking.
 #[derive(Debug)]
 pub struct RateLimiter {
-    state: Mutex<State>,
+    state: Shared<State>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl RateLimiter {
     pub fn new(rule: &LimitRule, now: Moment) -> Self {
         let quota = Quota::of(rule);
         let algorithm = Algorithm::new(&quota, now.as_nanos());
-        Self { state: Mutex::new(State { quota, algorithm }) }
+        Self { state: Shared::new(State { quota, algorithm }) }
     }
 
     /// Takes `n` permits, if they may go now.
@@ -83,11 +83,7 @@ impl RateLimiter {
     /// If it would take longer, at once; nothing is taken then.
     #[inline]
     pub fn reserve(&self, n: u32, max_wait: Duration, now: Moment) -> Result<Ticket, RateLimited> {
-        let mut state = lock(&self.state);
-        let State { quota, algorithm } = &mut *state;
-        algorithm.take(n, nanos(max_wait), now.as_nanos()).map_err(|Exhausted { retry_after }| {
-            RateLimited { quota: *quota, asked: n, retry_after }
-        })
+        self.state.take(n, nanos(max_wait), now.as_nanos())
     }
 
     /// Gives back what was not used: a later step refused, or who waited went away.
@@ -96,7 +92,7 @@ impl RateLimiter {
     /// takes back its newest permits, a window only those it still covers, a token bucket keeps what
     /// it gained since.
     pub fn cancel(&self, ticket: Ticket, now: Moment) {
-        lock(&self.state).algorithm.give_back(&ticket, now.as_nanos());
+        self.state.lock().algorithm.give_back(&ticket, now.as_nanos());
     }
 
     /// Changes it to what the rule says now, without forgetting what has been let go.
@@ -104,7 +100,7 @@ impl RateLimiter {
     /// A limit that changes its kind lets go at once no more than it would have before, unless it
     /// was unused. Times that were given stay; what was not used of them is lost with the kind.
     pub fn reconfigure(&self, rule: &LimitRule, now: Moment) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.quota = Quota::of(rule);
         let State { quota, algorithm } = &mut *state;
         algorithm.change(quota, now.as_nanos());
@@ -112,13 +108,34 @@ impl RateLimiter {
 
     /// How it stands.
     pub fn snapshot(&self, now: Moment) -> RateSnapshot {
-        let State { quota, mut algorithm } = lock(&self.state).clone();
+        let State { quota, mut algorithm } = self.state.copied();
         let available = whole(algorithm.available(now.as_nanos()));
         let next = match algorithm.take(1, 0, now.as_nanos()) {
             Ok(_) => Some(Duration::ZERO),
             Err(exhausted) => exhausted.retry_after,
         };
         RateSnapshot { quota, available, next }
+    }
+}
+
+impl Counted for State {
+    type Refusal = RateLimited;
+
+    #[inline]
+    fn take(&mut self, n: u32, max_wait: u64, now: u64) -> Result<Ticket, RateLimited> {
+        self.algorithm.take(n, max_wait, now).map_err(|Exhausted { retry_after }| RateLimited {
+            quota: self.quota,
+            asked: n,
+            retry_after,
+        })
+    }
+
+    #[inline]
+    fn tokens(&mut self) -> Option<&mut Tokens> {
+        match &mut self.algorithm {
+            Algorithm::Token(tokens) => Some(tokens),
+            Algorithm::Leaky(_) | Algorithm::Fixed(_) | Algorithm::Sliding(_) => None,
+        }
     }
 }
 

@@ -9,10 +9,10 @@
 
 use std::time::Duration;
 
+use super::shared::{Counted, Shared};
 use super::ticket::{Exhausted, FOREVER, Taken, Ticket};
 use crate::governance::Moment;
 use crate::governance::moment::nanos;
-use crate::governance::sync::{Mutex, lock};
 
 /// A bucket of tokens that fills at a rate up to its burst; a permit takes one token.
 ///
@@ -20,7 +20,7 @@ use crate::governance::sync::{Mutex, lock};
 /// passes, whatever the wait.
 #[derive(Debug)]
 pub struct TokenBucket {
-    tokens: Mutex<Tokens>,
+    tokens: Shared<Tokens>,
 }
 
 impl TokenBucket {
@@ -29,13 +29,14 @@ impl TokenBucket {
     /// At [`f64::INFINITY`] everything passes; what is below zero or not a number is zero, at which
     /// the first burst passes and then nothing.
     pub fn new(per_second: f64, burst: u32, now: Moment) -> Self {
-        Self { tokens: Mutex::new(Tokens::new(per_second, burst, now.as_nanos())) }
+        Self { tokens: Shared::new(Tokens::new(per_second, burst, now.as_nanos())) }
     }
 
     /// Takes `n` tokens, if they are there.
     #[must_use = "nothing was taken if this is false"]
+    #[inline]
     pub fn allow(&self, n: u32, now: Moment) -> bool {
-        lock(&self.tokens).take(n, 0, now.as_nanos()).is_ok()
+        self.reserve(n, Duration::ZERO, now).is_ok()
     }
 
     /// Takes `n` tokens, on credit if they will be there within `max_wait`.
@@ -45,8 +46,9 @@ impl TokenBucket {
     /// If it would take longer, at once and without taking any. At a rate of zero tokens that are
     /// missing never come, and only somebody who waits for ever ([`Duration::MAX`]) is given a
     /// ticket for them.
+    #[inline]
     pub fn reserve(&self, n: u32, max_wait: Duration, now: Moment) -> Result<Ticket, Exhausted> {
-        lock(&self.tokens).take(n, nanos(max_wait), now.as_nanos())
+        self.tokens.take(n, nanos(max_wait), now.as_nanos())
     }
 
     /// Gives back what was reserved, if its time has not come yet: as x/time/rate does it, and
@@ -54,7 +56,7 @@ impl TokenBucket {
     ///
     /// Whoever reserved later keeps their time, and what they wait for on this account stays taken.
     pub fn cancel(&self, ticket: Ticket, now: Moment) {
-        lock(&self.tokens).cancel(&ticket, now.as_nanos());
+        self.tokens.lock().cancel(&ticket, now.as_nanos());
     }
 
     /// Gives back what was not used, also if its time has come: a later step refused the call.
@@ -62,23 +64,23 @@ impl TokenBucket {
     /// Never more than was taken. What the bucket gained since that time may have been gained only
     /// because of the gap, so it counts against what is given back, and no bound is ever exceeded.
     pub fn give_back(&self, ticket: Ticket, now: Moment) {
-        lock(&self.tokens).give_back(&ticket, now.as_nanos());
+        self.tokens.lock().give_back(&ticket, now.as_nanos());
     }
 
     /// The tokens that are there; fewer than none while some are taken on credit.
     pub fn tokens(&self, now: Moment) -> f64 {
-        lock(&self.tokens).available(now.as_nanos())
+        self.tokens.copied().available(now.as_nanos())
     }
 
     /// From now on it fills at `per_second`. Times that were given stay.
     pub fn set_rate(&self, per_second: f64, now: Moment) {
-        lock(&self.tokens).set_rate(per_second, now.as_nanos());
+        self.tokens.lock().set_rate(per_second, now.as_nanos());
     }
 
     /// From now on it holds no more than `burst`. Tokens are neither added nor, until they are next
     /// counted, taken away.
     pub fn set_burst(&self, burst: u32, now: Moment) {
-        lock(&self.tokens).set_burst(burst, now.as_nanos());
+        self.tokens.lock().set_burst(burst, now.as_nanos());
     }
 }
 
@@ -138,7 +140,7 @@ impl Tokens {
     }
 
     /// Takes a ticket back as x/time/rate does.
-    fn cancel(&mut self, ticket: &Ticket, now: u64) {
+    pub(super) fn cancel(&mut self, ticket: &Ticket, now: u64) {
         if ticket.at < now {
             return;
         }
@@ -212,9 +214,55 @@ impl Tokens {
         self.last = now;
     }
 
+    /// Whether it was full when the newest permits, `n` of them, were taken. They are all that is lacking
+    /// then, and beside rate and burst that number and [`last`](Self::last) are all there is to know.
+    #[inline]
+    pub(super) fn were_full_before(&self, n: u32) -> bool {
+        self.tokens == self.burst - f64::from(n)
+            && self.last_event == self.last
+            && self.rate != INFINITE
+    }
+
+    /// As if the newest permits had been taken then, and so many tokens been left lacking.
+    pub(super) fn resume(&mut self, lacking: u64, last: u64) {
+        self.tokens = self.burst - lacking as i64 as f64;
+        self.last = last;
+        self.last_event = last;
+    }
+
+    /// When the tokens were last counted.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "it was a whole number")]
+    pub(super) fn burst(&self) -> u64 {
+        self.burst as u64
+    }
+
     /// The tokens at `now`, which is not before `last`.
     fn gained(&self, now: u64) -> f64 {
-        (self.tokens + gain(now - self.last, self.rate)).min(self.burst)
+        let tokens = self.tokens + gain(now - self.last, self.rate);
+        // Neither is ever not a number, which `min` would look for.
+        if tokens < self.burst { tokens } else { self.burst }
+    }
+}
+
+impl Counted for Tokens {
+    type Refusal = Exhausted;
+
+    #[inline]
+    fn take(&mut self, n: u32, max_wait: u64, now: u64) -> Result<Ticket, Exhausted> {
+        Tokens::take(self, n, max_wait, now)
+    }
+
+    #[inline]
+    fn tokens(&mut self) -> Option<&mut Tokens> {
+        Some(self)
     }
 }
 
@@ -225,8 +273,12 @@ fn known(per_second: f64) -> f64 {
 
 /// What is gained in so many nanoseconds: in the order of x/time/rate, for the same last bit.
 fn gain(nanos: u64, rate: f64) -> f64 {
+    // A signed number is the cheaper to convert, and all of them are below 2^63.
+    if nanos < NANOS {
+        // Most distances are short. To add no whole seconds changes nothing.
+        return nanos as i64 as f64 / NANOS as f64 * rate;
+    }
     let nanos = nanos.min(FOREVER);
-    // Both are below 2^63, and a signed number is the cheaper to convert.
     let seconds = (nanos / NANOS) as i64 as f64 + (nanos % NANOS) as i64 as f64 / NANOS as f64;
     seconds * rate
 }

@@ -35,6 +35,7 @@ pub(super) fn rows(suite: &mut Suite) {
     let bucket = bucket.build().expect("it is valid").layer(Answers);
     suite.bench(TOKEN_BUCKET, "tower-resilience (service)", Clock::Own, passes(bucket));
 
+    at_its_rate(suite);
     refusals(suite);
 
     ours(suite, "leaky bucket", LimitKind::Leaky);
@@ -60,6 +61,25 @@ fn ours(suite: &mut Suite, what: &'static str, kind: LimitKind) {
     suite.bench(what, "ours", Clock::Told, move |now| {
         let ticket = limiter.try_acquire(1, now).expect("there is plenty");
         black_box(ticket.wait());
+    });
+}
+
+/// A limit that is used up and asked for a little more than it allows: nine of ten calls pass on one
+/// thread, and fewer than half on two. Between two calls it gains a part of a permit.
+fn at_its_rate(suite: &mut Suite) {
+    const WHAT: &str = "token bucket, at its rate";
+    let rate = Rate { permits: 900_000, per: SECOND };
+    let rule = LimitRule { burst: Some(100), ..LimitRule::to(rate) };
+    let limiter = Arc::new(RateLimiter::new(&rule, suite.now()));
+    suite.bench(WHAT, "ours", Clock::Told, move |now| {
+        black_box(limiter.try_acquire(1, now).is_ok());
+    });
+    let some = |number| NonZeroU32::new(number).expect("it is not zero");
+    let quota = Quota::per_second(some(rate.permits)).allow_burst(some(100));
+    let limiter = Arc::new(Governor::direct_with_clock(quota, ToldClock));
+    suite.bench(WHAT, "governor", Clock::Told, move |now| {
+        ToldClock::tell(now);
+        black_box(limiter.check().is_ok());
     });
 }
 
