@@ -14,6 +14,7 @@ use super::dispatch::Dispatch;
 use super::handle::{Drained, Order, Orders};
 use crate::connection::{Phase, Serving};
 use crate::context::host;
+use crate::control::Governance;
 use crate::governance::backoff::Backoff;
 use crate::transport::{Io, Listen};
 
@@ -27,6 +28,8 @@ pub(super) struct Config {
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck: Duration,
     pub(super) max_connection_age: Option<Duration>,
+    /// Its tasks go on for as long as somebody has it: it may be nobody else.
+    pub(super) _governance: Governance,
 }
 
 /// Serves `listener` until it is ordered to end.

@@ -202,6 +202,7 @@ impl ServerBuilder {
             drain_timeout: self.drain_timeout,
             lame_duck: self.lame_duck,
             max_connection_age: self.max_connection_age,
+            _governance: self.governance,
         };
         let address = listener.address();
         let (handle, orders) = ServerHandle::new(address, dispatch);

@@ -1,5 +1,7 @@
 //! What is refused, how, and what that leaves behind: nothing.
 
+use rpc_core::control::Switch;
+use rpc_core::governance::rules::Side;
 use rpc_core::{Code, Executed, Origin, Request, Status};
 use tokio::time::sleep;
 
@@ -157,6 +159,29 @@ async fn an_adaptive_limit_lets_calls_in_and_shows_how_wide_it_is() {
         call.await.unwrap().unwrap();
     }
     assert!(world.explain("hold").contains(" 0 of "), "{}", world.explain("hold"));
+}
+
+/// Its rules stayed as they were then, and its adaptive limits were not told how busy the CPU is.
+#[tokio::test(start_paused = true)]
+async fn a_governance_that_only_a_server_has_left_goes_on() {
+    let world = World::new("").await;
+    let desk = world.client().await;
+    let World { governance, server: _server, network: _network, .. } = world;
+    let switch = Switch {
+        side: Side::Server,
+        target: "shop.Desk/ask",
+        key: "limit",
+        value: "{ rate = \"1/h\", burst = 1 }",
+        by: "anna",
+        lasts: ms(5_000),
+    };
+    governance.switch(switch).unwrap();
+    drop(governance);
+    ask(&desk).await.unwrap();
+    assert!(ask(&desk).await.unwrap_err().is_refusal());
+    sleep(ms(6_000)).await;
+    ask(&desk).await.unwrap();
+    ask(&desk).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
