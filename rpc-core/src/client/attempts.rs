@@ -5,7 +5,7 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -17,7 +17,7 @@ use super::call::{attempt, nowhere};
 use super::governed::Governed;
 use super::node::Node;
 use crate::clock::Now;
-use crate::context;
+use crate::context::Context;
 use crate::control::PlaceOf;
 use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
@@ -107,7 +107,7 @@ impl<'a> Attempts<'a> {
                 }
                 Retry::Stop(why) => {
                     if why.silences_callers() {
-                        context::Context::current().silence_retries();
+                        Context::current().silence_retries();
                     }
                     return Err(failed);
                 }
@@ -223,7 +223,7 @@ pin_project! {
 impl<F: Future<Output = Answer>> Future for Hedged<'_, '_, F> {
     type Output = Answer;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Answer> {
         let mut this = self.project();
         if let Some(first) = this.first.as_mut().as_pin_mut() {
             let polled = first.poll(cx);
@@ -268,7 +268,7 @@ impl<'a> Others<'a> {
         attempts: &mut Attempts<'a>,
         request: &Request,
         first_goes_on: bool,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
     ) -> Poll<Answer> {
         loop {
             match self.running.poll_next_unpin(cx) {

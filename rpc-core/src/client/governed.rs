@@ -163,7 +163,7 @@ impl<'a> Governed<'a> {
     fn permit(&self, request: &Request) -> Result<Option<Watched<'a>>, Status> {
         let Some(step) = &self.steps.breaker else { return Ok(None) };
         match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
-            Ok(permit) => Ok(Some(Watched { permit, begun: self.moment(), settled: false })),
+            Ok(permit) => Ok(Some(Watched { permit, begun: self.moment() })),
             Err(open) => self.refused(RuleKey::Breaker, open).map(|()| None),
         }
     }
@@ -173,8 +173,7 @@ impl<'a> Governed<'a> {
     fn settle(&self, result: &Result<Response, Status>, permit: Option<&mut Watched<'_>>) {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
         let ended = arrived.unwrap_or_else(Moment::now);
-        if let Some(Watched { permit, begun, settled }) = permit {
-            *settled = true;
+        if let Some(Watched { permit, begun }) = permit {
             let took = ended.since(*begun);
             let outcome = self.method.about.outcome(result);
             let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
@@ -244,12 +243,11 @@ impl<'a> Governed<'a> {
 struct Watched<'a> {
     permit: Permit<Held<'a, Breaker>>,
     begun: Moment,
-    settled: bool,
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        if !self.settled {
+        if !self.permit.is_settled() {
             let now = Moment::now();
             self.permit.report(Verdict::Abandoned, now.since(self.begun), now);
         }

@@ -55,23 +55,28 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     let steps = method.steps();
     let mut live = out_of_place(method, &resolved.rules);
     if let Some(step) = &steps.breaker {
-        let mut all = Vec::new();
-        step.breakers.for_each(|breaker| all.push(breaker.snapshot(now)));
         if step.rule.key.is_some() {
-            let not_closed = all.iter().filter(|one| one.state != State::Closed).count();
-            let how_many = format!("{not_closed} of {} not closed", all.len());
+            let (mut all, mut not_closed) = (0, 0);
+            step.breakers.for_each(|breaker| {
+                all += 1;
+                not_closed += usize::from(breaker.state(now) != State::Closed);
+            });
+            let how_many = format!("{not_closed} of {all} not closed");
             live.push(Live::Note(RuleKey::Breaker, how_many));
-        } else if let Some(only) = all.pop() {
-            let text = only.to_string();
-            live.push(match only.state {
-                State::Closed => Live::Note(RuleKey::Breaker, text),
-                _ => Live::Instead(RuleKey::Breaker, text),
+        } else {
+            step.breakers.for_each(|only| {
+                let only = only.snapshot(now);
+                let text = only.to_string();
+                live.push(match only.state {
+                    State::Closed => Live::Note(RuleKey::Breaker, text),
+                    _ => Live::Instead(RuleKey::Breaker, text),
+                });
             });
         }
     }
-    let repeats =
-        [(RuleKey::Retry, steps.retry.is_some()), (RuleKey::Hedge, steps.hedge.is_some())];
-    if let Some((key, _)) = repeats.into_iter().find(|(_, is_on)| *is_on) {
+    let retries = steps.retry.as_ref().map(|_| RuleKey::Retry);
+    let hedges = steps.hedge.as_ref().map(|_| RuleKey::Hedge);
+    if let Some(key) = retries.or(hedges) {
         let left = format!("{} left in the budget", steps.budget.balance(now));
         live.push(Live::Note(key, left));
     }

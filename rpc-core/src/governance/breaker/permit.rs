@@ -125,6 +125,12 @@ impl<D: Deref<Target: Machine>> Permit<D> {
         self.report(Verdict::of(outcome, judgement), took, now)
     }
 
+    /// Whether nobody wants to know any more how the call ends.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.token.is_unheard()
+    }
+
     /// As [`settle`](Self::settle), where it is; only the first report counts.
     #[inline]
     pub(crate) fn report(
