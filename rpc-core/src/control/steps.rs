@@ -70,12 +70,11 @@ impl<M> ByKey<M> {
     }
 
     /// The machine of this call.
+    #[inline(always)] // so that whoever has no key pays for none
     pub(crate) fn of(&self, asking: &Asking<'_>, make: impl FnOnce() -> M) -> Held<'_, M> {
         match self {
             Self::One(machine) => Held::One(machine),
-            Self::Each(key, machines) => {
-                Held::OfKey(machines.get_or_insert_with(asking.value(key), make))
-            }
+            Self::Each(key, machines) => Held::OfKey(of_key(machines, asking.value(key), make)),
         }
     }
 
@@ -94,6 +93,11 @@ impl<M> ByKey<M> {
             Self::Each(_, machines) => machines.for_each(|_, machine| visit(machine)),
         }
     }
+}
+
+#[inline(never)]
+fn of_key<M>(machines: &Keyed<M>, key: &str, make: impl FnOnce() -> M) -> Arc<M> {
+    machines.get_or_insert_with(key, make)
 }
 
 /// A machine, for as long as a call needs it; one of a key may be forgotten meanwhile.
