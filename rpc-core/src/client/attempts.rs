@@ -18,7 +18,6 @@ use super::governed::Governed;
 use super::node::Node;
 use crate::clock::Now;
 use crate::context::Context;
-use crate::control::PlaceOf;
 use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
@@ -32,7 +31,6 @@ type Answer = Result<Response, Status>;
 /// A call's attempts so far.
 pub(super) struct Attempts<'a> {
     call: &'a Governed<'a>,
-    place: Option<&'a PlaceOf<'a>>,
     first: (usize, &'a Arc<Node>),
     /// What is known once there is a second one.
     more: Option<Box<More>>,
@@ -47,15 +45,12 @@ struct More {
 
 impl<'a> Attempts<'a> {
     #[inline(always)]
-    pub(super) fn begin(
-        call: &'a Governed<'a>,
-        place: Option<&'a PlaceOf<'a>>,
-    ) -> Result<Self, Status> {
+    pub(super) fn begin(call: &'a Governed<'a>) -> Result<Self, Status> {
         if call.steps.retry.is_some() || call.steps.hedge.is_some() {
             call.steps.budget.deposit(call.moment());
         }
         let first = call.core.pick(&[]).ok_or_else(nowhere)?;
-        Ok(Self { call, place, first, more: None })
+        Ok(Self { call, first, more: None })
     }
 
     /// The first attempt.
@@ -158,7 +153,7 @@ impl<'a> Attempts<'a> {
         let request: &Request = request;
         Hedged {
             first: Some(attempt(call.core, node, request, began.instant, call.facts)),
-            watch: Watch { call, place: self.place, began: began.moment, ended: false },
+            watch: Watch { call, began: began.moment, ended: false },
             is_sent: false,
             others: None,
             after: after.unwrap_or_default(),
@@ -184,13 +179,13 @@ impl<'a> Attempts<'a> {
         'a: 'f,
     {
         let node = self.next_node()?;
-        let (call, place) = (self.call, self.place);
+        let call = self.call;
         let began = Now::read();
         let mut request = Box::new(request.clone());
         request.attempt = self.send_another();
         request.deadline = Some(call.try_deadline(began.instant));
         request.nudge = None;
-        Ok(Box::pin(async move { watched(call, place, node, &request, began).await }))
+        Ok(Box::pin(async move { watched(call, node, &request, began).await }))
     }
 
     /// Whether this is the failure of one attempt that leaves hope in the others.
@@ -298,14 +293,8 @@ impl<'a> Others<'a> {
 }
 
 /// One attempt at one node, whose time is told to those who learn from it, whatever becomes of it.
-async fn watched(
-    call: &Governed<'_>,
-    place: Option<&PlaceOf<'_>>,
-    node: &Arc<Node>,
-    request: &Request,
-    began: Now,
-) -> Answer {
-    let mut watch = Watch { call, place, began: began.moment, ended: false };
+async fn watched(call: &Governed<'_>, node: &Arc<Node>, request: &Request, began: Now) -> Answer {
+    let mut watch = Watch { call, began: began.moment, ended: false };
     let answer = attempt(call.core, node, request, began.instant, call.facts).await;
     watch.end_with(&answer);
     answer
@@ -315,7 +304,6 @@ async fn watched(
 /// least so long.
 struct Watch<'a> {
     call: &'a Governed<'a>,
-    place: Option<&'a PlaceOf<'a>>,
     began: Moment,
     ended: bool,
 }
@@ -332,7 +320,7 @@ impl Watch<'_> {
         self.ended = true;
         let hedge = self.call.steps.hedge.as_ref();
         let dark = self.call.steps.per_try.filter(|_| self.call.is_dark(RuleKey::PerTry));
-        if hedge.is_none() && self.place.is_none() && dark.is_none() {
+        if hedge.is_none() && self.call.place.is_none() && dark.is_none() {
             return;
         }
         let now = arrived.unwrap_or_else(Moment::now);
@@ -344,7 +332,7 @@ impl Watch<'_> {
             let late = format!("an attempt took {took:?}");
             let _ = self.call.refused(RuleKey::PerTry, Status::local(Code::DeadlineExceeded, late));
         }
-        if let Some(place) = self.place {
+        if let Some(place) = &self.call.place {
             place.learn(outcome, self.call.had_own_time(outcome), took, now);
         }
     }

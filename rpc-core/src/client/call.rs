@@ -11,14 +11,14 @@ use rpc_codec::ResponseHead;
 use tokio::time::Instant;
 
 use super::channel::Core;
-use super::governed::{Governed, governed};
+use super::governed::governed;
 use super::node::Node;
 use crate::clock::Now;
 use crate::connection::{Answer, Limits, nudged};
 use crate::context::{BAGGAGE, Context};
-use crate::control::ClientMethod;
+use crate::control::{ClientMethod, ClientSteps};
 use crate::governance::outcome::Outcome;
-use crate::report::Facts;
+use crate::report::{CallReport, Facts};
 use crate::request::{AppErrorHead, Destination, Request, Response};
 use crate::service::{BoxFuture, BoxService};
 use crate::status::{Code, Executed, Origin, Status};
@@ -29,49 +29,63 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// Makes one call, by the rules of its method.
 ///
-/// What happens seldom is boxed, here and below: a call in flight should not carry room for it. Nor is
-/// this an `async fn`, which would keep its arguments twice.
+/// What happens seldom is boxed, here and below: a call in flight should not carry room for it.
 pub(super) fn call<'a>(
     core: &'a Core,
     method: &'a ClientMethod,
     request: &'a mut Request,
     now: Now,
 ) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
-    let report = request.report.take();
-    let facts = report.as_ref().map(|_| Box::<Mutex<Facts>>::default());
-    async move {
-        let result = match method.governed() {
-            None => ungoverned(core, method, request, now.instant, facts.as_deref()).await,
-            Some(steps) => {
-                let mut call = Governed::new(core, method, &steps, now, facts.as_deref());
-                governed(&mut call, request).await
-            }
-        };
-
-        if let (Some(report), Some(facts)) = (&report, facts) {
-            let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
-            facts.elapsed = now.instant.elapsed();
-            report.set(facts);
+    match (request.report.take(), method.governed()) {
+        (None, None) => Either::Left(ungoverned(core, method, request, now, None)),
+        (None, Some(steps)) => {
+            Either::Right(Either::Left(governed(core, method, steps, request, now, None)))
         }
-        request.report = report;
-        result
+        (Some(report), steps) => {
+            let reported = reported(core, method, steps, request, now, report);
+            Either::Right(Either::Right(Box::pin(reported)))
+        }
     }
 }
 
-/// A call without rules: it only has a time, and may go elsewhere where nothing has run.
-async fn ungoverned(
+/// The same, where somebody wants to know what it went through.
+async fn reported(
     core: &Core,
     method: &ClientMethod,
+    steps: Option<Arc<ClientSteps>>,
     request: &mut Request,
-    now: Instant,
-    facts: Option<&Mutex<Facts>>,
+    now: Now,
+    report: CallReport,
 ) -> Result<Response, Status> {
-    let (index, node) = settle(core, method, request, now)?;
-    let failed = match attempt(core, node, request, now, facts).await {
-        Err(status) if is_free_to_resend(&status) => status,
-        result => return result,
+    let facts = Mutex::default();
+    let result = match steps {
+        None => ungoverned(core, method, request, now, Some(&facts)).await,
+        Some(steps) => governed(core, method, steps, request, now, Some(&facts)).await,
     };
-    Box::pin(elsewhere(core, request, index, failed, facts)).await
+    let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    facts.elapsed = now.instant.elapsed();
+    report.set(facts);
+    request.report = Some(report);
+    result
+}
+
+/// A call without rules: it only has a time, and may go elsewhere where nothing has run.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn ungoverned<'a>(
+    core: &'a Core,
+    method: &'a ClientMethod,
+    request: &'a mut Request,
+    now: Now,
+    facts: Option<&'a Mutex<Facts>>,
+) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
+    async move {
+        let (index, node) = settle(core, method, request, now.instant)?;
+        let failed = match attempt(core, node, request, now.instant, facts).await {
+            Err(status) if is_free_to_resend(&status) => status,
+            result => return result,
+        };
+        Box::pin(elsewhere(core, request, index, failed, facts)).await
+    }
 }
 
 /// What is settled before anything is sent: what the call inherits, when it ends, where it goes first.
@@ -199,18 +213,26 @@ async fn seen(
 }
 
 /// Sends a request to a node, and reads what it answers.
-async fn send(node: &Node, request: &Request, now: Instant) -> Result<Response, Status> {
-    let connection = match node.up() {
-        Some(connection) => connection,
-        None => Box::pin(nudged(request.nudge, node.connection(request.deadline))).await?,
-    };
-    if request.oneway {
-        let sent = Box::pin(nudged(request.nudge, connection.send(request, now))).await;
-        return sent.map(|()| Response::default()).map_err(|status| at(status, node, request, now));
-    }
-    match connection.call(request, now).await {
-        Ok(answer) => read(answer, node.limits()),
-        Err(status) => Err(at(status, node, request, now)),
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn send<'a>(
+    node: &'a Node,
+    request: &'a Request,
+    now: Instant,
+) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
+    async move {
+        let connection = match node.up() {
+            Some(connection) => connection,
+            None => Box::pin(nudged(request.nudge, node.connection(request.deadline))).await?,
+        };
+        let at = |status| at(status, node, request, now);
+        if request.oneway {
+            let sent = Box::pin(nudged(request.nudge, connection.send(request, now))).await;
+            return sent.map(|()| Response::default()).map_err(at);
+        }
+        match connection.call(request, now).await {
+            Ok(answer) => read(answer, node.limits()),
+            Err(status) => Err(at(status)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
@@ -158,7 +159,11 @@ impl Channel {
     ) -> Result<Response, Status> {
         let begun = Begun { bound, at: Now::read(), ended: false };
         let result = match &self.0.layered {
-            None => call::call(&self.0.core, &bound.method, request, begun.at).await,
+            None => {
+                // Where it is: to move it takes longer than to make it.
+                let call = pin!(call::call(&self.0.core, &bound.method, request, begun.at));
+                call.await
+            }
             Some(layered) => {
                 let mut request = request.clone();
                 request.governed = Some(bound.method.clone());

@@ -4,7 +4,9 @@
 //! ends or is dropped. A call that a later step refuses gives back what the earlier ones took. A rule
 //! that is not set costs a branch.
 
-use std::sync::Mutex;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rpc_codec::Priority;
@@ -25,30 +27,43 @@ use crate::request::{Request, Response};
 use crate::status::{Code, Status};
 
 /// Makes a call by the rules of its method.
-pub(super) async fn governed(
-    call: &mut Governed<'_>,
-    request: &mut Request,
-) -> Result<Response, Status> {
-    call.begin(request)?;
-    call.is_wanted()?; // switched off on purpose: never touches the network
-    call.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
-    let mut turn = call.turn(request)?;
-    if call.has_to_wait(&turn) {
-        Box::pin(call.wait(&turn)).await; // never past the deadline
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+pub(super) fn governed<'a>(
+    core: &'a Core,
+    method: &'a ClientMethod,
+    steps: Arc<ClientSteps>,
+    request: &'a mut Request,
+    now: Now,
+    facts: Option<&'a Mutex<Facts>>,
+) -> impl Future<Output = Result<Response, Status>> + Send + use<'a> {
+    async move {
+        let call = &mut Governed::new(core, method, &steps, now, facts);
+        call.begin(request)?;
+        call.is_wanted()?; // switched off on purpose: never touches the network
+        call.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
+        {
+            let mut turn = call.turn(request)?;
+            if call.has_to_wait(&turn) {
+                Box::pin(call.wait(&turn)).await; // never past the deadline
+            }
+            if !call.enters_at_once() {
+                Box::pin(call.enter()).await?; // nor here
+            }
+            call.admit(request)?; // dropped without a verdict, the call was abandoned
+            turn.iter_mut().for_each(Turn::take); // where it is: to move it takes longer than to get it
+        }
+        let mut attempts = Attempts::begin(call)?;
+        let first = {
+            let first = pin!(attempts.first(request)); // where it is, too
+            first.await
+        };
+        let result = match first {
+            Err(failed) => Box::pin(attempts.further(request, failed)).await,
+            answered => answered,
+        };
+        call.settle(&result);
+        result
     }
-    let mut place = None;
-    if !call.enters_at_once(&mut place) {
-        place = Box::pin(call.place()).await?; // nor here
-    }
-    let mut permit = call.permit(request)?; // dropped without a verdict, the call was abandoned
-    turn.iter_mut().for_each(Turn::take); // where it is: to move it takes longer than to get it
-    let mut attempts = Attempts::begin(call, place.as_ref())?;
-    let result = match attempts.first(request).await {
-        Err(failed) => Box::pin(attempts.further(request, failed)).await,
-        answered => answered,
-    };
-    call.settle(&result, permit.as_mut());
-    result
 }
 
 /// A call on its way through the steps.
@@ -58,24 +73,37 @@ pub(super) struct Governed<'a> {
     pub(super) steps: &'a ClientSteps,
     pub(super) facts: Option<&'a Mutex<Facts>>,
     context: Context,
-    begun: Now,
+    begun: Moment,
     /// As late as is known without another look at the clock.
     pub(super) now: Now,
     pub(super) deadline: Instant,
     priority: Priority,
+    /// Its place among the calls under way.
+    pub(super) place: Option<PlaceOf<'a>>,
+    permit: Option<Watched<'a>>,
 }
 
 impl<'a> Governed<'a> {
-    pub(super) fn new(
+    fn new(
         core: &'a Core,
         method: &'a ClientMethod,
         steps: &'a ClientSteps,
         begun: Now,
         facts: Option<&'a Mutex<Facts>>,
     ) -> Self {
-        let (context, deadline) = (Context::current(), begun.instant);
-        let priority = Priority::default();
-        Self { core, method, steps, facts, context, begun, now: begun, deadline, priority }
+        Self {
+            core,
+            method,
+            steps,
+            facts,
+            context: Context::current(),
+            begun: begun.moment,
+            now: begun,
+            deadline: begun.instant,
+            priority: Priority::default(),
+            place: None,
+            permit: None,
+        }
     }
 
     /// What it inherits, and when it ends.
@@ -85,7 +113,7 @@ impl<'a> Governed<'a> {
         inherit(request, &self.context);
         self.priority = self.steps.bounded(request.priority());
         request.priority = Some(self.priority);
-        let begun = self.begun.instant;
+        let begun = self.now.instant;
         self.deadline = deadline(self.core, self.method, request, &self.context, begun)?;
         request.deadline = Some(self.deadline);
         Ok(())
@@ -132,15 +160,15 @@ impl<'a> Governed<'a> {
 
     /// Whether it needs no place among the calls that are under way, or has one now.
     #[inline(always)]
-    fn enters_at_once(&self, place: &mut Option<PlaceOf<'a>>) -> bool {
+    fn enters_at_once(&mut self) -> bool {
         let Some(step) = &self.steps.concurrency else { return true };
-        *place = step.enter_at_once(self.priority);
-        place.is_some()
+        self.place = step.enter_at_once(self.priority);
+        self.place.is_some()
     }
 
-    /// Its place, for which it may have to wait.
-    async fn place(&mut self) -> Result<Option<PlaceOf<'a>>, Status> {
-        let Some(step) = &self.steps.concurrency else { return Ok(None) };
+    /// Gets its place, for which it may have to wait.
+    async fn enter(&mut self) -> Result<(), Status> {
+        let Some(step) = &self.steps.concurrency else { return Ok(()) };
         let entered = match self.is_dark(RuleKey::Concurrency) {
             true => step.try_enter(self.priority, self.moment()),
             false => match step.enter(self.priority, self.moment()).decided() {
@@ -153,31 +181,33 @@ impl<'a> Governed<'a> {
             },
         };
         match entered {
-            Ok(place) => Ok(Some(place)),
-            Err(overloaded) => self.refused(RuleKey::Concurrency, overloaded).map(|()| None),
+            Ok(place) => self.place = Some(place),
+            Err(overloaded) => self.refused(RuleKey::Concurrency, overloaded)?,
         }
+        Ok(())
     }
 
-    /// Leave to go on, which owes the breaker a verdict.
+    /// Gets leave to go on, and owes the breaker a verdict.
     #[inline(always)]
-    fn permit(&self, request: &Request) -> Result<Option<Watched<'a>>, Status> {
-        let Some(step) = &self.steps.breaker else { return Ok(None) };
+    fn admit(&mut self, request: &Request) -> Result<(), Status> {
+        let Some(step) = &self.steps.breaker else { return Ok(()) };
         match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
-            Ok(permit) => Ok(Some(Watched { permit, begun: self.moment() })),
-            Err(open) => self.refused(RuleKey::Breaker, open).map(|()| None),
+            Ok(permit) => self.permit = Some(Watched { permit, begun: self.moment() }),
+            Err(open) => self.refused(RuleKey::Breaker, open)?,
         }
+        Ok(())
     }
 
     /// The call has ended, by itself.
     #[inline(always)]
-    fn settle(&self, result: &Result<Response, Status>, permit: Option<&mut Watched<'_>>) {
+    fn settle(&mut self, result: &Result<Response, Status>) {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
         let ended = arrived.unwrap_or_else(Moment::now);
-        if let Some(Watched { permit, begun }) = permit {
+        let outcome = self.method.about.outcome(result);
+        let had_own_time = self.had_own_time(outcome);
+        if let Some(Watched { permit, begun }) = &mut self.permit {
             let took = ended.since(*begun);
-            let outcome = self.method.about.outcome(result);
             let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
-            let had_own_time = self.had_own_time(outcome);
             if !had_own_time && took < slow {
                 // A hurried caller says nothing of whom it called, however many of them there are.
                 permit.report(Verdict::Neutral, took, ended);
@@ -188,7 +218,7 @@ impl<'a> Governed<'a> {
         if !self.is_dark(RuleKey::Timeout) {
             return;
         }
-        let took = ended.since(self.begun.moment);
+        let took = ended.since(self.begun);
         if self.steps.timeout.is_some_and(|limit| took > limit) {
             let late = format!("{} took {took:?}", self.method.about.path);
             let late = Status::local(Code::DeadlineExceeded, late);
@@ -213,8 +243,7 @@ impl<'a> Governed<'a> {
     /// that says something of whom it called.
     pub(super) fn had_own_time(&self, outcome: Outcome) -> bool {
         let own = || self.method.own_timeout(self.core.config.timeout);
-        outcome != Outcome::Deadline
-            || self.begun.instant.checked_add(own()).is_none_or(|own| own <= self.deadline)
+        outcome != Outcome::Deadline || own() <= Moment::at(self.deadline).since(self.begun)
     }
 
     /// How long an attempt that begins at `began` goes on alone; for ever if it is not hedged.
