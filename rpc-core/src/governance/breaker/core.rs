@@ -18,6 +18,7 @@ use super::permit::Token;
 use super::probes::Probes;
 use super::settings::{BreakerSettings, Counting};
 use super::snapshot::Snapshot;
+use super::successes::Terms;
 use super::verdict::Verdict;
 use super::why::{self, ABANDONED_PROBES, Mode, State, Transition, Why};
 use super::window::Window;
@@ -29,11 +30,9 @@ pub(super) struct Core {
     settings: BreakerSettings,
     mode: Mode,
     phase: Phase,
-    /// Which era this is: a verdict of another one has no say. Begins at 1, so that 0 is no era.
+    /// How many generations there were: each change of state begins one.
     generation: u64,
-    /// It, while every call may pass without being counted yet; else 0.
-    passing: u64,
-    /// The latest moment anyone told.
+    /// The latest moment anyone told, but for successes that changed nothing but a number.
     seen: Moment,
     /// When the state began.
     since: Moment,
@@ -59,13 +58,12 @@ enum Phase {
 impl Core {
     pub(super) fn new(settings: BreakerSettings, now: Moment, seed: u64) -> Self {
         let settings = settings.within_bounds();
-        let mut new = Self {
+        Self {
             window: Window::new(settings.window, now),
             settings,
             mode: Mode::Automatic,
             phase: Phase::Closed,
             generation: 1,
-            passing: 0,
             seen: now,
             since: now,
             openings: 0,
@@ -75,9 +73,7 @@ impl Core {
             transitions: 0,
             history: VecDeque::new(),
             random: fastrand::Rng::with_seed(seed),
-        };
-        new.find_passing();
-        new
+        }
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -102,19 +98,31 @@ impl Core {
         }
     }
 
-    /// The generation in which every call may pass without being counted yet, or 0.
-    #[inline]
-    pub(super) fn passing(&self) -> u64 {
-        self.passing
+    /// Which era this is: a verdict of another one has no say. After four billion it begins again; 0
+    /// is none.
+    fn era(&self) -> u32 {
+        let eras = u64::from(u32::MAX);
+        u32::try_from((self.generation - 1) % eras + 1).expect("no more than there are")
     }
 
-    fn find_passing(&mut self) {
+    /// When successes need not be told one by one.
+    pub(super) fn terms(&self) -> Terms {
         let all_pass = self.state() == State::Closed && self.settings.counting == Counting::Ended;
-        self.passing = if all_pass { self.generation } else { 0 };
+        Terms {
+            era: if all_pass { self.era() } else { 0 },
+            ends: self.window.ends(),
+            slow: self.settings.slow_rate.map(|_| self.settings.slow),
+        }
+    }
+
+    /// So many calls have succeeded on these terms.
+    pub(super) fn succeed(&mut self, calls: u32) {
+        if calls > 0 {
+            self.window.succeed(calls);
+        }
     }
 
     /// Finds out what time has changed.
-    #[inline]
     pub(super) fn tick(&mut self, now: Moment) -> Option<Transition> {
         self.seen = self.seen.max(now);
         match self.phase {
@@ -160,7 +168,7 @@ impl Core {
             Phase::Closed if self.settings.counting == Counting::Begun => self.window.begin(),
             Phase::Closed | Phase::Open { .. } => {}
         }
-        Ok(Token { generation: self.generation, probe, begun })
+        Ok(Token { era: self.era(), probe, begun })
     }
 
     /// Why a call can't be let pass now.
@@ -184,27 +192,6 @@ impl Core {
         Some(CircuitOpen::new(self.state(), since, retry_after, why))
     }
 
-    /// Counts a success where all is well, which changes nothing but numbers; says whether it did.
-    ///
-    /// It is what [`settle`](Self::settle) would do, without room for a transition.
-    #[inline]
-    pub(super) fn count_success(&mut self, token: Token, took: Duration, now: Moment) -> bool {
-        let settings = &self.settings;
-        let is_slow = settings.slow_rate.is_some() && took >= settings.slow;
-        let is_well = matches!(self.phase, Phase::Closed)
-            && token.generation == self.generation
-            && settings.counting == Counting::Ended
-            && !is_slow;
-        let now = self.seen.max(now);
-        if !is_well || self.window.is_over(now) {
-            return false;
-        }
-        self.seen = now;
-        self.window.roll(now);
-        self.window.end(Ending { verdict: Verdict::Success, slow: false });
-        true
-    }
-
     /// What became of a call. A verdict of an earlier era, or of a probe presumed lost, changes
     /// nothing.
     pub(super) fn settle(
@@ -215,7 +202,7 @@ impl Core {
         now: Moment,
     ) -> Option<Transition> {
         let by_time = self.tick(now);
-        if token.generation != self.generation {
+        if token.era != self.era() {
             return by_time;
         }
         let slow =
@@ -231,7 +218,6 @@ impl Core {
         }
     }
 
-    #[inline]
     fn settle_call(&mut self, token: Token, ending: Ending) -> Option<Transition> {
         match self.settings.counting {
             Counting::Ended => self.window.end(ending),
@@ -378,7 +364,6 @@ impl Core {
     fn begin_generation(&mut self) {
         self.generation += 1;
         self.window.restart(self.seen);
-        self.find_passing();
     }
 
     fn record(&mut self, from: State, why: Why) -> Transition {
@@ -416,75 +401,6 @@ impl Core {
             transitions: self.transitions,
             opened: self.opened.clone(),
             refused_share: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::governance::breaker::Lookback;
-    use crate::governance::outcome::Outcome;
-
-    const NS: Duration = Duration::from_nanos(1);
-
-    fn settings(window: Lookback, slow_rate: Option<Share>) -> BreakerSettings {
-        BreakerSettings {
-            failure_rate: Some(Share::from_percent(50)),
-            slow_rate,
-            slow: NS * 10,
-            consecutive: Some(4),
-            min_calls: 5,
-            window,
-            open: NS * 30,
-            max_open: NS * 100,
-            ..BreakerSettings::default()
-        }
-    }
-
-    fn windows() -> impl Strategy<Value = Lookback> {
-        prop_oneof![
-            Just(Lookback::Everything),
-            Just(Lookback::Fixed(NS * 50)),
-            Just(Lookback::Calls(8)),
-            Just(Lookback::Rolling { bucket: NS * 10, buckets: 5 }),
-        ]
-    }
-
-    proptest! {
-        /// Counting a success the short way is the same as settling it, whatever came before.
-        #[test]
-        fn the_short_way_of_a_success_is_the_long_one(
-            window in windows(),
-            slow_rate in prop::option::of(Just(Share::from_percent(50))),
-            steps in prop::collection::vec((0u64..20, 0u32..15, 0u8..5), 1..200),
-        ) {
-            let start = Moment::from_nanos(100);
-            let new = || Core::new(settings(window, slow_rate), start, 7);
-            let (mut short, mut long, mut now) = (new(), new(), start);
-            for (passed, took, ends) in steps {
-                now = now.plus(NS * u32::try_from(passed).expect("it is small"));
-                let (Ok(token), Ok(same)) = (short.admit(now), long.admit(now)) else { continue };
-                let took = NS * took;
-                // Later than the call, and sometimes too late for its generation.
-                let end = now.plus(took);
-                let verdict = match ends {
-                    0 => Verdict::Failure(Outcome::ServerFault),
-                    1 => Verdict::Abandoned,
-                    _ => Verdict::Success,
-                };
-                let change = match verdict {
-                    Verdict::Success if short.count_success(token, took, end) => None,
-                    _ => short.settle(token, verdict, took, end),
-                };
-                let expected = long.settle(same, verdict, took, end);
-                prop_assert_eq!(change.map(|change| change.to), expected.map(|change| change.to));
-                prop_assert_eq!(short.counts(), long.counts());
-                prop_assert_eq!(short.state(), long.state());
-                prop_assert_eq!(short.passing(), long.passing());
-            }
         }
     }
 }

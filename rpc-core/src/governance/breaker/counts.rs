@@ -99,6 +99,21 @@ impl Counts {
         self.slow = self.slow.saturating_add(u32::from(ending.slow));
     }
 
+    /// So many calls, which succeeded.
+    pub(super) fn succeed(&mut self, calls: u32) {
+        self.requests = self.requests.saturating_add(calls);
+        self.successes = self.successes.saturating_add(calls);
+        self.run_on(calls);
+    }
+
+    /// The run of successes goes on for so many calls.
+    pub(super) fn run_on(&mut self, calls: u32) {
+        self.consecutive_successes = self.consecutive_successes.saturating_add(calls);
+        if calls > 0 {
+            self.consecutive_failures = 0;
+        }
+    }
+
     /// Takes back one of the oldest calls. Runs stay: they are of the newest.
     #[inline]
     pub(super) fn forget(&mut self, ending: Ending) {

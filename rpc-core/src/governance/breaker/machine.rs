@@ -1,4 +1,5 @@
-//! The circuit breaker: its core behind a lock, and one word beside it that says whether calls pass.
+//! The circuit breaker: its core behind a lock, and a word beside it that is all a call looks at while all
+//! is well.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,7 +7,6 @@ use std::time::Duration;
 
 use crate::governance::Moment;
 use crate::governance::outcome::{Judgement, Outcome};
-use crate::governance::sync::atomic::{AtomicU64, Ordering};
 use crate::governance::sync::{Mutex, lock};
 
 use super::core::Core;
@@ -15,6 +15,7 @@ use super::open::CircuitOpen;
 use super::permit::{Machine, Permit, Token, sealed};
 use super::settings::BreakerSettings;
 use super::snapshot::Snapshot;
+use super::successes::Successes;
 use super::verdict::Verdict;
 use super::why::{Mode, State, Transition};
 
@@ -41,11 +42,7 @@ use super::why::{Mode, State, Transition};
 /// assert!(CircuitBreaker::admit(&breaker, later).is_ok());
 /// ```
 pub struct CircuitBreaker {
-    /// The generation in which every call passes without being counted yet, or 0.
-    ///
-    /// Written under the lock only. It may be out of date by the time it is used, which is as if
-    /// the call had come a little earlier: the core compares generations when it ends.
-    passing: AtomicU64,
+    successes: Successes,
     core: Mutex<Core>,
 }
 
@@ -53,7 +50,7 @@ impl CircuitBreaker {
     /// A closed one. The seed decides how openings are spread: a number of its own for each.
     pub fn new(settings: BreakerSettings, now: Moment, seed: u64) -> Self {
         let core = Core::new(settings, now, seed);
-        Self { passing: AtomicU64::new(core.passing()), core: Mutex::new(core) }
+        Self { successes: Successes::new(core.terms()), core: Mutex::new(core) }
     }
 
     /// Whether a call would be let pass; takes no probe.
@@ -63,7 +60,7 @@ impl CircuitBreaker {
     /// The refusal, if the circuit is open, or half-open and enough probes are under way.
     #[inline]
     pub fn peek(&self, now: Moment) -> Result<(), CircuitOpen> {
-        if self.passing.load(Ordering::Acquire) != 0 {
+        if self.successes.is_passing() {
             return Ok(());
         }
         self.with(|core| core.peek(now))
@@ -88,8 +85,7 @@ impl CircuitBreaker {
     /// Lets a call pass where all do.
     #[inline]
     pub(super) fn pass(&self, now: Moment) -> Option<Token> {
-        let generation = self.passing.load(Ordering::Acquire);
-        (generation != 0).then_some(Token { generation, probe: 0, begun: now })
+        self.successes.passing(now).map(|era| Token { era, probe: 0, begun: now })
     }
 
     /// Lets a call pass, or not.
@@ -108,7 +104,7 @@ impl CircuitBreaker {
 
     /// What is counted in this generation, as of when it was last used.
     pub fn counts(&self) -> Counts {
-        *lock(&self.core).counts()
+        self.with(|core| *core.counts())
     }
 
     /// The number of this generation, as of when it was last used: each change of state begins
@@ -157,14 +153,11 @@ impl CircuitBreaker {
         })
     }
 
-    #[inline]
     fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = lock(&self.core);
+        core.succeed(self.successes.take());
         let done = act(&mut core);
-        // Nearly always unchanged, and a store would take the line from the other cores.
-        if self.passing.load(Ordering::Relaxed) != core.passing() {
-            self.passing.store(core.passing(), Ordering::Release);
-        }
+        self.successes.go_on(core.terms());
         done
     }
 }
@@ -180,7 +173,7 @@ impl sealed::Settles for CircuitBreaker {
         took: Duration,
         now: Moment,
     ) -> Option<Transition> {
-        if verdict == Verdict::Success && lock(&self.core).count_success(token, took, now) {
+        if verdict == Verdict::Success && self.successes.count(token.era, took, now) {
             return None;
         }
         self.with(|core| core.settle(token, verdict, took, now))
@@ -194,11 +187,130 @@ impl sealed::Settles for CircuitBreaker {
 
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let core = lock(&self.core);
-        f.debug_struct("CircuitBreaker")
-            .field("state", &core.state())
-            .field("generation", &core.generation())
-            .field("counts", core.counts())
-            .finish()
+        self.with(|core| {
+            f.debug_struct("CircuitBreaker")
+                .field("state", &core.state())
+                .field("generation", &core.generation())
+                .field("counts", core.counts())
+                .finish()
+        })
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::governance::breaker::Lookback;
+    use crate::governance::rules::Share;
+
+    const NS: Duration = Duration::from_nanos(1);
+
+    fn settings(window: Lookback, slow_rate: Option<Share>) -> BreakerSettings {
+        BreakerSettings {
+            failure_rate: Some(Share::from_percent(50)),
+            slow_rate,
+            slow: NS * 10,
+            consecutive: Some(4),
+            min_calls: 5,
+            window,
+            open: NS * 30,
+            max_open: NS * 100,
+            ..BreakerSettings::default()
+        }
+    }
+
+    fn windows() -> impl Strategy<Value = Lookback> {
+        prop_oneof![
+            Just(Lookback::Everything),
+            Just(Lookback::Fixed(NS * 50)),
+            Just(Lookback::Calls(8)),
+            Just(Lookback::Rolling { bucket: NS * 10, buckets: 5 }),
+        ]
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Begin,
+        /// The call of this place among those under way.
+        End(usize, Verdict),
+        Look,
+        Reconfigure(Lookback),
+    }
+
+    fn steps() -> impl Strategy<Value = Step> {
+        let verdict = prop_oneof![
+            6 => Just(Verdict::Success),
+            2 => Just(Verdict::Failure(Outcome::ServerFault)),
+            1 => Just(Verdict::Abandoned),
+            1 => Just(Verdict::Neutral),
+        ];
+        prop_oneof![
+            12 => Just(Step::Begin),
+            12 => (any::<prop::sample::Index>(), verdict)
+                .prop_map(|(place, verdict)| Step::End(place.index(1 << 16), verdict)),
+            2 => Just(Step::Look),
+            1 => windows().prop_map(Step::Reconfigure),
+        ]
+    }
+
+    /// Each call found the window of the one before, was let pass as one of its generation, and ended in
+    /// another: nothing was ever counted.
+    #[test]
+    fn calls_rarer_than_a_fixed_window_are_counted_all_the_same() {
+        let mut now = Moment::default();
+        let breaker = CircuitBreaker::new(settings(Lookback::Fixed(NS * 50), None), now, 7);
+        for _ in 0..3 {
+            now = now.plus(NS * 60);
+            let permit = CircuitBreaker::admit(&breaker, now).expect("it is closed");
+            permit.settle(Verdict::Failure(Outcome::ServerFault), NS, now.plus(NS));
+            assert_eq!(breaker.counts().failures, 1);
+        }
+    }
+
+    proptest! {
+        /// To count a success beside the lock is to settle it, whatever comes before and after.
+        #[test]
+        fn a_success_beside_the_lock_is_one_under_it(
+            window in windows(),
+            slow_rate in prop::option::of(Just(Share::from_percent(50))),
+            steps in prop::collection::vec((0u32..12, steps()), 1..300),
+        ) {
+            let mut now = Moment::from_nanos(100);
+            let new = || CircuitBreaker::new(settings(window, slow_rate), now, 7);
+            let (beside, under) = (new(), new());
+            let mut calls = Vec::new();
+            for (passed, step) in steps {
+                now = now.plus(NS * passed);
+                match step {
+                    Step::Begin => {
+                        let one = beside.pass(now).map_or_else(|| beside.take(now), Ok);
+                        let other = under.take(now);
+                        prop_assert_eq!(one.is_ok(), other.is_ok());
+                        calls.extend(one.ok().zip(other.ok()).map(|both| (both, now)));
+                    }
+                    Step::End(place, verdict) if !calls.is_empty() => {
+                        let ((one, other), begun) = calls.swap_remove(place % calls.len());
+                        let took = now.since(begun);
+                        let got = sealed::Settles::settle(&beside, one, verdict, took, now);
+                        let expected = under.with(|core| core.settle(other, verdict, took, now));
+                        let to = |change: Option<Transition>| change.map(|change| change.to);
+                        prop_assert_eq!(to(got), to(expected));
+                    }
+                    Step::End(..) => {}
+                    Step::Look => {
+                        prop_assert_eq!(beside.counts(), under.counts());
+                        prop_assert_eq!(beside.state(now), under.state(now));
+                        prop_assert_eq!(beside.generation(), under.generation());
+                    }
+                    Step::Reconfigure(window) => {
+                        beside.reconfigure(settings(window, slow_rate), now);
+                        under.reconfigure(settings(window, slow_rate), now);
+                    }
+                }
+            }
+            prop_assert_eq!(beside.counts(), under.counts());
+        }
     }
 }

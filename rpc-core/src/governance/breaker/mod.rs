@@ -30,6 +30,7 @@ mod permit;
 mod probes;
 mod settings;
 mod snapshot;
+mod successes;
 mod throttle;
 mod verdict;
 mod why;

@@ -113,3 +113,17 @@ fn a_forced_circuit_hears_nothing_of_before() {
         assert!(breaker.peek(at(9)).is_ok());
     });
 }
+
+#[test]
+fn no_success_is_lost_or_counted_twice() {
+    loom::model(|| {
+        let breaker = breaker();
+        let other = Arc::clone(&breaker);
+        let other = thread::spawn(move || call(&other, Verdict::Success, at(0)));
+        call(&breaker, Verdict::Success, at(0));
+        let seen = breaker.counts().successes; // which takes them from the word
+        other.join().expect("it does not panic");
+        assert!((1..=2).contains(&seen));
+        assert_eq!(breaker.counts().successes, 2);
+    });
+}

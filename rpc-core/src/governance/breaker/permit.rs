@@ -46,7 +46,8 @@ pub(super) mod sealed {
 #[derive(Clone, Copy, Debug)]
 #[allow(unreachable_pub)] // part of the sealed trait
 pub struct Token {
-    pub(super) generation: u64,
+    /// In which era it was let pass; 0 if nobody wants to know its end.
+    pub(super) era: u32,
     pub(super) probe: u64,
     pub(super) begun: Moment,
 }
@@ -56,11 +57,11 @@ const THROTTLE: u64 = u64::MAX;
 
 impl Token {
     /// Of a call whose end nobody wants to know.
-    pub(super) const UNHEARD: Self = Self { generation: 0, probe: 0, begun: Moment::from_nanos(0) };
+    pub(super) const UNHEARD: Self = Self { era: 0, probe: 0, begun: Moment::from_nanos(0) };
 
     /// Of a call that a throttle let pass: it knows no eras.
     pub(super) fn of_throttle(begun: Moment) -> Self {
-        Self { generation: 1, probe: THROTTLE, begun }
+        Self { era: 1, probe: THROTTLE, begun }
     }
 
     /// Whether a throttle let it pass.
@@ -69,7 +70,7 @@ impl Token {
     }
 
     fn is_unheard(self) -> bool {
-        self.generation == 0
+        self.era == 0
     }
 }
 

@@ -90,8 +90,16 @@ impl Window {
         matches!(self.parts, Parts::Fixed(ends) if ends <= now)
     }
 
+    /// When what is counted now will belong to another part of it than what is counted later.
+    pub(super) fn ends(&self) -> Moment {
+        match &self.parts {
+            Parts::None | Parts::Calls(..) => Moment::from_nanos(u64::MAX),
+            Parts::Fixed(ends) => *ends,
+            Parts::Buckets(buckets) => Moment::from_nanos(buckets.ends),
+        }
+    }
+
     /// Forgets what is too old.
-    #[inline]
     pub(super) fn roll(&mut self, now: Moment) {
         if let Parts::Buckets(buckets) = &mut self.parts
             && buckets.ends <= now.as_nanos()
@@ -120,8 +128,25 @@ impl Window {
         self.total.end(ending);
     }
 
+    /// Counts so many calls that succeeded, none of them slow, and whose beginning was not counted.
+    pub(super) fn succeed(&mut self, calls: u32) {
+        match &mut self.parts {
+            Parts::Buckets(buckets) => buckets.newest_mut().succeed(calls),
+            Parts::Calls(room, _) => {
+                // More than there is room for only make the run longer.
+                let kept = calls.min(u32::try_from(*room).unwrap_or(u32::MAX));
+                self.total.run_on(calls - kept);
+                for _ in 0..kept {
+                    self.end(Ending { verdict: Verdict::Success, slow: false });
+                }
+                return;
+            }
+            Parts::None | Parts::Fixed(_) => {}
+        }
+        self.total.succeed(calls);
+    }
+
     /// Counts the end of a call whose beginning was not, now.
-    #[inline]
     pub(super) fn end(&mut self, ending: Ending) {
         let counts = matches!(ending.verdict, Verdict::Success | Verdict::Failure(_));
         let requests = u32::from(counts);
@@ -197,7 +222,6 @@ impl Buckets {
         self.ends = now.plus(Duration::from_nanos(self.width)).as_nanos();
     }
 
-    #[inline]
     fn newest_mut(&mut self) -> &mut Counts {
         &mut self.ring[self.newest]
     }
