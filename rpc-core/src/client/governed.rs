@@ -17,7 +17,9 @@ use super::call::{deadline, inherit};
 use super::channel::Core;
 use crate::clock::Now;
 use crate::context::Context;
-use crate::control::{Asking, ClientMethod, ClientSteps, Held, PlaceOf, Turn};
+use crate::control::{
+    Asking, BreakerStep, ClientMethod, ClientSteps, ConcurrencyStep, Held, PlaceOf, Turn,
+};
 use crate::governance::Moment;
 use crate::governance::breaker::{Breaker, Permit, Verdict};
 use crate::governance::outcome::Outcome;
@@ -39,18 +41,8 @@ pub(super) fn governed<'a>(
     async move {
         let call = &mut Governed::new(core, method, &steps, now, facts);
         call.begin(request)?;
-        call.is_wanted()?; // switched off on purpose: never touches the network
-        call.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
-        {
-            let mut turn = call.turn(request)?;
-            if call.has_to_wait(&turn) {
-                Box::pin(call.wait(&turn)).await; // never past the deadline
-            }
-            if !call.enters_at_once() {
-                Box::pin(call.enter()).await?; // nor here
-            }
-            call.admit(request)?; // dropped without a verdict, the call was abandoned
-            turn.iter_mut().for_each(Turn::take); // where it is: to move it takes longer than to get it
+        if !call.passes_at_once(request) {
+            Box::pin(call.pass(request)).await?;
         }
         let mut attempts = Attempts::begin(call)?;
         let first = {
@@ -119,6 +111,50 @@ impl<'a> Governed<'a> {
         Ok(())
     }
 
+    /// Whether nothing stands in its way, and nothing has to be waited for: then it has all it needs.
+    ///
+    /// The turn, which is taken last, is not given back; whatever else it had until then leaves no trace.
+    /// To take a place before a turn is refused holds that place for a few nanoseconds.
+    #[inline(always)]
+    fn passes_at_once(&mut self, request: &Request) -> bool {
+        let steps = self.steps;
+        let passes = steps.degraded.is_none()
+            && steps.breaker.as_ref().is_none_or(|step| self.is_admitted_by(step, request))
+            && steps.concurrency.as_ref().is_none_or(|step| self.has_place_in(step))
+            && steps.limit.as_ref().is_none_or(|step| step.has_turn(&self.asking(request)));
+        if !passes {
+            self.place = None;
+            self.permit.take().into_iter().for_each(Watched::forget);
+        }
+        passes
+    }
+
+    #[inline(always)]
+    fn is_admitted_by(&mut self, step: &'a BreakerStep, request: &Request) -> bool {
+        let permit = Breaker::admit_at_once(step.of(&self.asking(request)), self.moment());
+        self.permit = permit.map(|permit| Watched { permit, begun: self.moment() });
+        self.permit.is_some()
+    }
+
+    #[inline(always)]
+    fn has_place_in(&mut self, step: &'a ConcurrencyStep) -> bool {
+        self.place = step.enter_at_once(self.priority);
+        self.place.is_some()
+    }
+
+    /// Passes the steps one by one: each refuses, or leaves what settles itself, perhaps after a wait,
+    /// which is never past the deadline.
+    async fn pass(&mut self, request: &Request) -> Result<(), Status> {
+        self.is_wanted()?; // switched off on purpose: never touches the network
+        self.peek_at_breaker(request)?; // open: refuse before anything waits or is spent
+        let mut turn = self.turn(request)?;
+        self.wait_for(&turn).await;
+        self.enter().await?;
+        self.admit(request)?; // dropped without a verdict, the call was abandoned
+        turn.iter_mut().for_each(Turn::take); // from here on it is not given back
+        Ok(())
+    }
+
     fn is_wanted(&self) -> Result<(), Status> {
         match &self.steps.degraded {
             None => Ok(()),
@@ -126,7 +162,6 @@ impl<'a> Governed<'a> {
         }
     }
 
-    #[inline(always)]
     fn peek_at_breaker(&self, request: &Request) -> Result<(), Status> {
         let Some(step) = &self.steps.breaker else { return Ok(()) };
         match step.of(&self.asking(request)).peek(self.moment()) {
@@ -138,7 +173,6 @@ impl<'a> Governed<'a> {
     }
 
     /// Its turn at the rate limit, for which it may have to wait.
-    #[inline(always)]
     fn turn(&self, request: &Request) -> Result<Option<Turn<'a>>, Status> {
         let Some(step) = &self.steps.limit else { return Ok(None) };
         match step.turn(&self.asking(request), || self.left_at(self.now.instant)) {
@@ -147,23 +181,12 @@ impl<'a> Governed<'a> {
         }
     }
 
-    fn has_to_wait(&self, turn: &Option<Turn<'_>>) -> bool {
-        turn.as_ref().is_some_and(Turn::has_to_wait) && !self.is_dark(RuleKey::Limit)
-    }
-
-    async fn wait(&mut self, turn: &Option<Turn<'_>>) {
-        if let Some(turn) = turn {
-            sleep(turn.wait()).await;
+    async fn wait_for(&mut self, turn: &Option<Turn<'_>>) {
+        let wait = turn.as_ref().map_or(Duration::ZERO, Turn::wait);
+        if !wait.is_zero() && !self.is_dark(RuleKey::Limit) {
+            sleep(wait).await;
             self.now = Now::read();
         }
-    }
-
-    /// Whether it needs no place among the calls that are under way, or has one now.
-    #[inline(always)]
-    fn enters_at_once(&mut self) -> bool {
-        let Some(step) = &self.steps.concurrency else { return true };
-        self.place = step.enter_at_once(self.priority);
-        self.place.is_some()
     }
 
     /// Gets its place, for which it may have to wait.
@@ -188,7 +211,6 @@ impl<'a> Governed<'a> {
     }
 
     /// Gets leave to go on, and owes the breaker a verdict.
-    #[inline(always)]
     fn admit(&mut self, request: &Request) -> Result<(), Status> {
         let Some(step) = &self.steps.breaker else { return Ok(()) };
         match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
@@ -272,6 +294,13 @@ impl<'a> Governed<'a> {
 struct Watched<'a> {
     permit: Permit<Held<'a, Breaker>>,
     begun: Moment,
+}
+
+impl Watched<'_> {
+    /// Nothing of the call was counted yet, nor will it be.
+    fn forget(mut self) {
+        self.permit.forget();
+    }
 }
 
 impl Drop for Watched<'_> {

@@ -21,8 +21,8 @@ pub use history::{History, NoSuchVersion, Version};
 pub use refusals::{RefusalCount, Refused};
 pub use source::{News, Source, Standing, Trouble, follow};
 
-pub(crate) use client::{About, ClientMethod, ClientSteps};
-pub(crate) use concurrency::{OwnPlace, OwnWaiting, PlaceOf};
+pub(crate) use client::{About, BreakerStep, ClientMethod, ClientSteps};
+pub(crate) use concurrency::{ConcurrencyStep, OwnPlace, OwnWaiting, PlaceOf};
 pub(crate) use governance::{BUILDER, rules_of_builder};
 pub(crate) use server::{ServerMethod, ServerSteps};
 pub(crate) use steps::{Asking, Held, Turn};

@@ -137,8 +137,14 @@ impl RateStep {
         Self { rule: rule.clone(), limiters }
     }
 
-    /// A call's turn, which may have to be waited for, but no longer than `left`.
+    /// Whether it is a call's turn now; then that is taken, for good.
     #[inline(always)]
+    pub(crate) fn has_turn(&self, asking: &Asking<'_>) -> bool {
+        let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
+        limiter.allow(1, asking.now)
+    }
+
+    /// A call's turn, which may have to be waited for, but no longer than `left`.
     pub(crate) fn turn(
         &self,
         asking: &Asking<'_>,
@@ -158,7 +164,6 @@ impl RateStep {
         self.reserve(limiter, asking.now, left)
     }
 
-    #[inline(always)]
     fn reserve<'a>(
         &self,
         limiter: Held<'a, RateLimiter>,
@@ -180,10 +185,6 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    pub(crate) fn has_to_wait(&self) -> bool {
-        !self.wait().is_zero()
-    }
-
     /// How long to wait for it.
     pub(crate) fn wait(&self) -> Duration {
         self.ticket.as_ref().map_or(Duration::ZERO, Ticket::wait)

@@ -78,11 +78,7 @@ impl Breaker {
         breaker: D,
         now: Moment,
     ) -> Result<Permit<D>, CircuitOpen> {
-        let passed = match breaker.kind() {
-            Kind::Trip(breaker) => breaker.pass(now),
-            Kind::Throttle(throttle) => throttle.pass(now),
-        };
-        if let Some(token) = passed {
+        if let Some(token) = breaker.pass(now) {
             return Ok(Permit::new(breaker, token));
         }
         let token = match breaker.kind() {
@@ -90,6 +86,24 @@ impl Breaker {
             Kind::Throttle(throttle) => throttle.take(now),
         };
         token.map(|token| Permit::new(breaker, token))
+    }
+
+    /// Lets a call pass where all do; nothing is counted before its end.
+    #[inline]
+    pub(crate) fn admit_at_once<D: Deref<Target = Self>>(
+        breaker: D,
+        now: Moment,
+    ) -> Option<Permit<D>> {
+        let token = breaker.pass(now)?;
+        Some(Permit::new(breaker, token))
+    }
+
+    #[inline]
+    fn pass(&self, now: Moment) -> Option<Token> {
+        match self.kind() {
+            Kind::Trip(breaker) => breaker.pass(now),
+            Kind::Throttle(throttle) => throttle.pass(now),
+        }
     }
 
     /// The state at this moment; a throttle that is not forced is closed.

@@ -126,6 +126,11 @@ impl<D: Deref<Target: Machine>> Permit<D> {
         self.report(Verdict::of(outcome, judgement), took, now)
     }
 
+    /// The call is not made, and nothing was counted of it: nobody wants to know how it ends.
+    pub(crate) fn forget(&mut self) {
+        self.token = Token::UNHEARD;
+    }
+
     /// Whether nobody wants to know any more how the call ends.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {

@@ -66,6 +66,12 @@ impl RateLimiter {
         Self { state: Shared::new(State { quota, algorithm }) }
     }
 
+    /// Takes `n` permits for good, if they may go now; says whether they may.
+    #[inline]
+    pub fn allow(&self, n: u32, now: Moment) -> bool {
+        self.try_acquire(n, now).is_ok()
+    }
+
     /// Takes `n` permits, if they may go now.
     ///
     /// # Errors
