@@ -1,8 +1,12 @@
-//! The governed call: the order of governance, to be read from one function.
+//! The governed call, and the order of governance: to be read in [`governed`] and [`Governed::pass`].
 //!
 //! Every step either refuses, saying who and why, or leaves a guard that settles itself when the call
 //! ends or is dropped. A call that a later step refuses gives back what the earlier ones took. A rule
 //! that is not set costs a branch.
+//!
+//! Most calls meet nothing that refuses or makes them wait. They take all they need at once, so that the
+//! steps stand apart from what is run for each call: together that has to fit into a core's
+//! instruction cache, or every call waits for it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -46,7 +50,7 @@ pub(super) fn governed<'a>(
         }
         let mut attempts = Attempts::begin(call)?;
         let first = {
-            let first = pin!(attempts.first(request)); // where it is, too
+            let first = pin!(attempts.first(request)); // to await it there would be to move it twice
             first.await
         };
         let result = match first {
@@ -111,10 +115,10 @@ impl<'a> Governed<'a> {
         Ok(())
     }
 
-    /// Whether nothing stands in its way, and nothing has to be waited for: then it has all it needs.
+    /// Whether no step refuses and none makes it wait: then it has all that it needs.
     ///
-    /// The turn, which is taken last, is not given back; whatever else it had until then leaves no trace.
-    /// To take a place before a turn is refused holds that place for a few nanoseconds.
+    /// The turn comes last, as it can't be given back. What it had until then leaves no trace, but that
+    /// a place is held for some nanoseconds by a call whose turn it is not.
     #[inline(always)]
     fn passes_at_once(&mut self, request: &Request) -> bool {
         let steps = self.steps;

@@ -69,7 +69,7 @@ impl RateLimiter {
     /// Takes `n` permits for good, if they may go now; says whether they may.
     #[inline]
     pub fn allow(&self, n: u32, now: Moment) -> bool {
-        self.try_acquire(n, now).is_ok()
+        self.state.allows(n, now.as_nanos())
     }
 
     /// Takes `n` permits, if they may go now.
@@ -333,6 +333,21 @@ mod tests {
         assert_eq!(status.executed(), Executed::No);
         assert_eq!(status.retry_after(), Some(Duration::from_secs(1)));
         assert_eq!(status.message(), "limit of 1/s (burst 1): retry in 1s");
+    }
+
+    #[test]
+    fn what_is_allowed_is_taken_and_what_is_not_is_left() {
+        for kind in [LimitKind::Token, LimitKind::Leaky, LimitKind::Fixed, LimitKind::Sliding] {
+            let rate = Rate { permits: 10, per: Duration::from_secs(1) };
+            let rule = LimitRule { kind, burst: Some(10), ..LimitRule::to(rate) };
+            let (allowing, handing) =
+                (RateLimiter::new(&rule, START), RateLimiter::new(&rule, START));
+            for n in [1, 4, 20, 4, 4, 1, 1] {
+                let allowed = allowing.allow(n, START);
+                assert_eq!(allowed, handing.try_acquire(n, START).is_ok(), "{kind:?}, {n}");
+                assert_eq!(allowing.snapshot(START), handing.snapshot(START), "{kind:?}, {n}");
+            }
+        }
     }
 
     #[test]

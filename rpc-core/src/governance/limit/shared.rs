@@ -93,6 +93,12 @@ impl<S: Counted> Shared<S> {
         }
     }
 
+    /// Takes `n` permits that may go now, for good; says whether there were as many.
+    #[inline]
+    pub(super) fn allows(&self, n: u32, now: u64) -> bool {
+        self.take_by_word(n, now).is_some() || self.take_under_lock(n, 0, now).is_ok()
+    }
+
     /// The state, of which nobody else counts anything meanwhile.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, S> {

@@ -1,8 +1,8 @@
 //! All rules at once, in the order in which a call meets them, and nothing waits.
 //!
-//! The machines are asked one after the other, as `client/governed.rs` asks them. What a call does around
-//! them (its future, its look at the rules) is not in the figure: a client can't be called without a
-//! connection, or boxes where it is layered, and either costs more than they do.
+//! The machines are asked one after the other, as the steps in `client/governed.rs` ask them. What a call
+//! does around them (its future, its look at the rules) is not in the figure: a client can't be called
+//! without a connection, or boxes where it is layered, and either costs more than they do.
 
 use std::hint::black_box;
 use std::sync::Arc;
