@@ -125,12 +125,15 @@ impl Tokens {
         let now = now.max(self.last);
         let wanted = f64::from(n);
         let left = self.gained(now) - wanted;
-        let wait = if left < 0.0 { wait_for(-left, self.rate) } else { 0 };
+        let wait = self.wait_with(left);
         if wanted > self.burst {
             return Err(Exhausted::NEVER);
         }
         if wait > max_wait.min(FOREVER) {
-            return Err(Exhausted::for_nanos(wait));
+            // A wait is rounded down, and so is what is lacking after it; but what is gained in between is
+            // rounded as well, and may be less by so little that a nanosecond is lacking.
+            let is_short = self.wait_with(self.gained(now.saturating_add(wait)) - wanted) > 0;
+            return Err(Exhausted::for_nanos(wait.saturating_add(is_short.into())));
         }
         let at = now.saturating_add(wait);
         self.last = now;
@@ -242,6 +245,12 @@ impl Tokens {
     #[expect(clippy::cast_possible_truncation, reason = "it was a whole number")]
     pub(super) fn burst(&self) -> u64 {
         self.burst as u64
+    }
+
+    /// How long to wait where so many are left, which is less than none for a debt.
+    #[inline]
+    fn wait_with(&self, left: f64) -> u64 {
+        if left < 0.0 { wait_for(-left, self.rate) } else { 0 }
     }
 
     /// The tokens at `now`, which is not before `last`.
