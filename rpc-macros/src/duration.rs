@@ -21,7 +21,7 @@ const MAX_DECIMALS: usize = 9;
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let Some((number, unit)) = split(text) else {
         return Err(format!(
-            "{text:?} is not a duration: expected a number and `us`, `ms`, `s`, `m` \
+            "{text:?} is no duration: expected a number and `us`, `ms`, `s`, `m` \
              or `h`, as in \"200ms\" or \"1.5s\""
         ));
     };

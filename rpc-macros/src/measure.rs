@@ -24,7 +24,7 @@ pub(crate) struct Rate {
 pub(crate) fn share(text: &str) -> Result<u32, String> {
     match text.strip_suffix('%').and_then(percent) {
         None => Err(format!(
-            "{text:?} is not a share: expected a number up to 100 and `%`, as in \"50%\" or \"99.9%\""
+            "{text:?} is no share: expected a number up to 100 and `%`, as in \"50%\" or \"99.9%\""
         )),
         Some(0) => Err(format!("{text:?} is always reached: expected more than \"0%\"")),
         Some(millionths) if millionths > ALL => {
@@ -44,7 +44,7 @@ pub(crate) fn percentile(text: &str) -> Result<u32, String> {
         .filter(|millionths| (1..ALL).contains(millionths))
         .ok_or_else(|| {
             format!(
-                "{text:?} is not a percentile: expected `p` and a number between 0 and 100, as in \
+                "{text:?} is no percentile: expected `p` and a number between 0 and 100, as in \
                  \"p95\" or \"p99.9\""
             )
         })
@@ -57,7 +57,7 @@ pub(crate) fn percentile(text: &str) -> Result<u32, String> {
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     let expected = || {
         format!(
-            "{text:?} is not a rate: expected a whole number, `/` and a time, as in \"100/s\" or \
+            "{text:?} is no rate: expected a whole number, `/` and a time, as in \"100/s\" or \
              \"5/10s\""
         )
     };

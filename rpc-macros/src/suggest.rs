@@ -11,6 +11,10 @@ pub(crate) fn listed(known: &[&str]) -> String {
 
 /// What to say of a key that is not among `known`.
 pub(crate) fn unknown_key(word: &str, known: &[&str]) -> String {
+    if word == "degrade" {
+        let file = "`degrade` is for whoever runs the process, in a file or by a switch";
+        return format!("{file}: say `optional` here, and from which level on");
+    }
     match nearest(word, known) {
         Some(near) => {
             format!("unknown key `{word}`, did you mean `{near}`? expected {}", listed(known))

@@ -80,7 +80,8 @@ pub(super) fn text(entry: &Entry, example: &str, mistakes: &mut Mistakes) -> Opt
     match literal(entry) {
         Some(Lit::Str(text)) => Some(text.clone()),
         _ => {
-            let expected = format!("expected a text, as in `{} = {example}`", entry.key);
+            let expected =
+                format!("expected a string in quotes, as in `{} = {example}`", entry.key);
             refuse(entry, &expected, mistakes)
         }
     }
@@ -213,7 +214,7 @@ pub(super) fn metadata_name(text: &LitStr, mistakes: &mut Mistakes) -> Option<St
 
 /// A list of texts, such as `example`.
 pub(super) fn texts(entry: &Entry, example: &str, mistakes: &mut Mistakes) -> Option<Vec<LitStr>> {
-    let expected = format!("expected a list of texts, as in `{} = {example}`", entry.key);
+    let expected = format!("expected a list of strings, as in `{} = {example}`", entry.key);
     let Value::Is(Expr::Array(list)) = &entry.value else {
         return refuse(entry, &expected, mistakes);
     };

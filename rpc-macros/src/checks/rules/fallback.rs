@@ -6,6 +6,7 @@ use crate::checks::values::{self, known, nested, refuse};
 use crate::mistakes::Mistakes;
 use crate::model::Fallback;
 use crate::parse::{Entry, Value};
+use crate::suggest::nearest;
 
 const KEYS: [&str; 3] = ["last_good", "max", "vary"];
 
@@ -18,6 +19,12 @@ pub(super) fn fallback(entry: &Entry, mistakes: &mut Mistakes) -> Option<Fallbac
         _ => match values::literal(entry) {
             Some(Lit::Str(text)) if text.value() == "default" => {
                 Some(Fallback::Default(text.clone()))
+            }
+            Some(Lit::Str(text)) if nearest(&text.value(), &["default"]).is_some() => {
+                let text = text.value();
+                let meant =
+                    format!("{text:?} is no fallback, did you mean \"default\"? {expected}");
+                refuse(entry, &meant, mistakes)
             }
             Some(Lit::Str(text)) if syn::parse_str::<syn::Path>(&text.value()).is_ok() => {
                 let path = text.value();
