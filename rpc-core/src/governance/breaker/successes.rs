@@ -50,7 +50,8 @@ impl Successes {
     #[inline]
     pub(super) fn passing(&self, now: Moment) -> Option<u32> {
         let era = era(self.word.load(Ordering::Acquire));
-        (now.as_nanos() < self.ends.load(Ordering::Relaxed)).then_some(era)
+        // The end may be that of the next era already.
+        (era != 0 && now.as_nanos() < self.ends.load(Ordering::Relaxed)).then_some(era)
     }
 
     /// Counts a call of `of` that succeeded; says whether it could.
@@ -160,6 +161,14 @@ mod tests {
         successes.word.fetch_or(COUNT, Ordering::Relaxed);
         assert!(!successes.count(3, Duration::ZERO, NOW));
         assert_eq!((successes.passing(NOW), successes.take()), (Some(3), u32::MAX));
+    }
+
+    #[test]
+    fn between_two_eras_none_passes_though_the_end_of_the_next_is_known() {
+        let successes = successes();
+        successes.go_on(Terms { era: 0, ends: END, slow: None });
+        successes.ends.store(END.as_nanos(), Ordering::Relaxed); // as another thread goes on with 4
+        assert_eq!(successes.passing(NOW), None);
     }
 
     #[test]
