@@ -11,7 +11,7 @@ pub(crate) fn listed(known: &[&str]) -> String {
 
 /// What to say of a key that is not among `known`.
 pub(crate) fn unknown_key(word: &str, known: &[&str]) -> String {
-    if word == "degrade" {
+    if word == "degrade" && known.contains(&"optional") {
         let file = "`degrade` is for whoever runs the process, in a file or by a switch";
         return format!("{file}: say `optional` here, and from which level on");
     }

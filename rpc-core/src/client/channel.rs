@@ -160,7 +160,7 @@ impl Channel {
         let begun = Begun { bound, at: Now::read(), ended: false };
         let result = match &self.0.layered {
             None => {
-                // Where it is: to move it takes longer than to make it.
+                // Made where it is awaited, so that it is not moved.
                 let call = pin!(call::call(&self.0.core, &bound.method, request, begun.at));
                 call.await
             }

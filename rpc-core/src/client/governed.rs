@@ -45,7 +45,7 @@ pub(super) fn governed<'a>(
     async move {
         let call = &mut Governed::new(core, method, &steps, now, facts);
         call.begin(request)?;
-        if !call.passes_at_once(request) {
+        if !call.pass_at_once(request) {
             Box::pin(call.pass(request)).await?;
         }
         let mut attempts = Attempts::begin(call)?;
@@ -115,17 +115,18 @@ impl<'a> Governed<'a> {
         Ok(())
     }
 
-    /// Whether no step refuses and none makes it wait: then it has all that it needs.
+    /// Passes all steps if none refuses and none makes it wait; says whether it did. Then it has all that it
+    /// needs.
     ///
     /// The turn comes last, as it can't be given back. What it had until then leaves no trace, but that
     /// a place is held for some nanoseconds by a call whose turn it is not.
     #[inline(always)]
-    fn passes_at_once(&mut self, request: &Request) -> bool {
+    fn pass_at_once(&mut self, request: &Request) -> bool {
         let steps = self.steps;
         let passes = steps.degraded.is_none()
-            && steps.breaker.as_ref().is_none_or(|step| self.is_admitted_by(step, request))
-            && steps.concurrency.as_ref().is_none_or(|step| self.has_place_in(step))
-            && steps.limit.as_ref().is_none_or(|step| step.has_turn(&self.asking(request)));
+            && steps.breaker.as_ref().is_none_or(|step| self.admit_at_once(step, request))
+            && steps.concurrency.as_ref().is_none_or(|step| self.enter_at_once(step))
+            && steps.limit.as_ref().is_none_or(|step| step.take_turn(&self.asking(request)));
         if !passes {
             self.place = None;
             self.permit.take().into_iter().for_each(Watched::forget);
@@ -134,14 +135,14 @@ impl<'a> Governed<'a> {
     }
 
     #[inline(always)]
-    fn is_admitted_by(&mut self, step: &'a BreakerStep, request: &Request) -> bool {
+    fn admit_at_once(&mut self, step: &'a BreakerStep, request: &Request) -> bool {
         let permit = Breaker::admit_at_once(step.of(&self.asking(request)), self.moment());
         self.permit = permit.map(|permit| Watched { permit, begun: self.moment() });
         self.permit.is_some()
     }
 
     #[inline(always)]
-    fn has_place_in(&mut self, step: &'a ConcurrencyStep) -> bool {
+    fn enter_at_once(&mut self, step: &'a ConcurrencyStep) -> bool {
         self.place = step.enter_at_once(self.priority);
         self.place.is_some()
     }
@@ -229,17 +230,8 @@ impl<'a> Governed<'a> {
     fn settle(&mut self, result: &Result<Response, Status>) {
         let arrived = result.as_ref().ok().and_then(|response| response.arrived);
         let ended = arrived.unwrap_or_else(Moment::now);
-        let outcome = self.method.about.outcome(result);
-        let had_own_time = self.had_own_time(outcome);
-        if let Some(Watched { permit, begun }) = &mut self.permit {
-            let took = ended.since(*begun);
-            let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
-            if !had_own_time && took < slow {
-                // A hurried caller says nothing of whom it called, however many of them there are.
-                permit.report(Verdict::Neutral, took, ended);
-            } else {
-                permit.report_outcome(outcome, had_own_time, took, ended);
-            }
+        if self.permit.is_some() {
+            self.tell_breaker(self.method.about.outcome(result), ended);
         }
         if !self.is_dark(RuleKey::Timeout) {
             return;
@@ -249,6 +241,20 @@ impl<'a> Governed<'a> {
             let late = format!("{} took {took:?}", self.method.about.path);
             let late = Status::local(Code::DeadlineExceeded, late);
             let _ = self.method.refused(self.steps, RuleKey::Timeout, late, ended);
+        }
+    }
+
+    #[inline(always)]
+    fn tell_breaker(&mut self, outcome: Outcome, ended: Moment) {
+        let had_own_time = self.had_own_time(outcome);
+        let Some(Watched { permit, begun }) = &mut self.permit else { return };
+        let took = ended.since(*begun);
+        let slow = self.steps.breaker.as_ref().map_or(Duration::MAX, |step| step.rule.slow);
+        if !had_own_time && took < slow {
+            // A hurried caller says nothing of whom it called, however many of them there are.
+            permit.report(Verdict::Neutral, took, ended);
+        } else {
+            permit.report_outcome(outcome, had_own_time, took, ended);
         }
     }
 

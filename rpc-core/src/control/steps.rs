@@ -137,9 +137,9 @@ impl RateStep {
         Self { rule: rule.clone(), limiters }
     }
 
-    /// Whether it is a call's turn now; then that is taken, for good.
+    /// Takes a call's turn for good, if it is its turn now; says whether it is.
     #[inline(always)]
-    pub(crate) fn has_turn(&self, asking: &Asking<'_>) -> bool {
+    pub(crate) fn take_turn(&self, asking: &Asking<'_>) -> bool {
         let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
         limiter.allow(1, asking.now)
     }

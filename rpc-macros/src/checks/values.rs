@@ -38,7 +38,7 @@ pub(super) fn find<'a>(said: &[(&str, &'a Entry)], wanted: &str) -> Option<&'a E
     said.iter().find(|(key, _)| *key == wanted).map(|(_, entry)| *entry)
 }
 
-/// The entries in the parentheses of an entry, which looks like `example` if it is in order.
+/// The entries in the parentheses of an entry, which looks like `example` (in backticks) if it is in order.
 pub(super) fn nested(
     entry: &Entry,
     keys: &'static [&'static str],
@@ -47,7 +47,7 @@ pub(super) fn nested(
 ) -> Option<Vec<Entry>> {
     match &entry.value {
         Value::List(list) => Some(parse::entries(list.clone(), keys, mistakes)),
-        _ => refuse(entry, &format!("expected settings, as in `{example}`, or \"off\""), mistakes),
+        _ => refuse(entry, &format!("expected settings, as in {example}, or \"off\""), mistakes),
     }
 }
 

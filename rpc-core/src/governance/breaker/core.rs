@@ -117,9 +117,7 @@ impl Core {
 
     /// So many calls have succeeded on these terms.
     pub(super) fn succeed(&mut self, calls: u32) {
-        if calls > 0 {
-            self.window.succeed(calls);
-        }
+        self.window.succeed(calls);
     }
 
     /// Finds out what time has changed.

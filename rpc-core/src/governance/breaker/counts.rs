@@ -78,8 +78,7 @@ impl Counts {
         match ending.verdict {
             Verdict::Success => {
                 self.successes = self.successes.saturating_add(1);
-                self.consecutive_successes = self.consecutive_successes.saturating_add(1);
-                self.consecutive_failures = 0;
+                self.run_on(1);
             }
             Verdict::Failure(outcome) => {
                 self.failures = self.failures.saturating_add(1);

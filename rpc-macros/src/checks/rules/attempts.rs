@@ -19,7 +19,7 @@ const MAX_ATTEMPTS: u32 = 100;
 const MAX_HEDGES: u32 = 10;
 
 pub(super) fn retry(entry: &Entry, mistakes: &mut Mistakes) -> Option<Retry> {
-    let entries = nested(entry, &RETRY_KEYS, "retry()` or `retry(attempts = 3)", mistakes)?;
+    let entries = nested(entry, &RETRY_KEYS, "`retry()` or `retry(attempts = 3)`", mistakes)?;
     let mut retry = Retry::default();
     let said = known(&entries, &RETRY_KEYS, mistakes);
     for (key, entry) in &said {
@@ -45,7 +45,7 @@ pub(super) fn retry(entry: &Entry, mistakes: &mut Mistakes) -> Option<Retry> {
 }
 
 pub(super) fn hedge(entry: &Entry, mistakes: &mut Mistakes) -> Option<Hedge> {
-    let entries = nested(entry, &HEDGE_KEYS, "hedge()` or `hedge(after = \"20ms\")", mistakes)?;
+    let entries = nested(entry, &HEDGE_KEYS, "`hedge()` or `hedge(after = \"20ms\")`", mistakes)?;
     let mut hedge = Hedge::default();
     for (key, entry) in known(&entries, &HEDGE_KEYS, mistakes) {
         match key {

@@ -33,7 +33,8 @@ const MAX_PROBES: u32 = 1_000;
 const KINDS: [(&str, Variant); 2] = [("trip", "Trip"), ("throttle", "Throttle")];
 
 pub(super) fn breaker(entry: &Entry, mistakes: &mut Mistakes) -> Option<Breaker> {
-    let entries = nested(entry, &KEYS, "breaker()` or `breaker(failure_rate = \"50%\")", mistakes)?;
+    let entries =
+        nested(entry, &KEYS, "`breaker()` or `breaker(failure_rate = \"50%\")`", mistakes)?;
     let mut breaker = Breaker::default();
     let said = known(&entries, &KEYS, mistakes);
     for (key, entry) in &said {

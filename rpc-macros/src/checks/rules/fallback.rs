@@ -37,7 +37,7 @@ pub(super) fn fallback(entry: &Entry, mistakes: &mut Mistakes) -> Option<Fallbac
 }
 
 fn last_good(entry: &Entry, mistakes: &mut Mistakes) -> Option<Fallback> {
-    let entries = nested(entry, &KEYS, "fallback(last_good = \"30s\")", mistakes)?;
+    let entries = nested(entry, &KEYS, "`fallback(last_good = \"30s\")`", mistakes)?;
     let (mut ttl, mut max, mut vary) = (None, None, Vec::new());
     let said = known(&entries, &KEYS, mistakes);
     for (key, entry) in &said {

@@ -16,7 +16,7 @@ const LIMIT_KINDS: [(&str, Variant); 4] =
 const CONCURRENCY_KEYS: [&str; 3] = ["max", "queue", "wait"];
 
 pub(super) fn limit(entry: &Entry, mistakes: &mut Mistakes) -> Option<Limit> {
-    let entries = nested(entry, &LIMIT_KEYS, "limit(rate = \"100/s\")", mistakes)?;
+    let entries = nested(entry, &LIMIT_KEYS, "`limit(rate = \"100/s\")`", mistakes)?;
     let (mut rate, mut burst, mut kind, mut wait, mut key) = (None, None, None, None, None);
     let said = known(&entries, &LIMIT_KEYS, mistakes);
     for (name, entry) in &said {
@@ -56,7 +56,7 @@ pub(super) fn concurrency(entry: &Entry, mistakes: &mut Mistakes) -> Option<Conc
 }
 
 fn queued(entry: &Entry, mistakes: &mut Mistakes) -> Option<Concurrency> {
-    let entries = nested(entry, &CONCURRENCY_KEYS, "concurrency(max = 64)", mistakes)?;
+    let entries = nested(entry, &CONCURRENCY_KEYS, "`concurrency(max = 64)`", mistakes)?;
     let (mut max, mut queue, mut wait) = (None, None, None);
     let said = known(&entries, &CONCURRENCY_KEYS, mistakes);
     for (name, entry) in &said {
