@@ -38,7 +38,7 @@ fn storm(service: Service, guard: Guard, load: f64, seed: u64) -> Arc<Vec<Second
 
 /// Without the first two seconds, in which a limit finds out.
 fn under_load(seconds: &[Second]) -> &[Second] {
-    &seconds[7..15]
+    &seconds[6..15]
 }
 
 /// Of calls that nobody else is in the way of.

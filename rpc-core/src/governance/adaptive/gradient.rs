@@ -10,6 +10,8 @@
 //! - The room for growth is the root of the limit, as in Envoy, so that small limits are not all
 //!   queue and big ones find their place as well. It settles where `1 - g = 1 / sqrt(limit)`.
 //! - Dropped calls lower it (Gradient2 ignores them).
+//! - The slower calls are, the further a round goes towards where the limit should be: one that lets in
+//!   twice of what it should is down after four rounds. There it took ten.
 //! - What fewer calls at a time don't make faster is no queue: then the baseline is wrong.
 
 use super::measure::{Baseline, Round};
@@ -21,7 +23,9 @@ const TOLERATED: f64 = 1.25;
 /// (Gradient2).
 const STEEPEST: f64 = 0.5;
 
-/// How far a round moves the limit towards where it should be (Gradient2).
+/// The least share of the way to where the limit should be that a round moves it (Gradient2). By chance a
+/// mean is a fifth off, and hardly ever twice, so a steeper one goes further; but for half of the way at
+/// most, as these calls may have been let in before the last step.
 const SMOOTHING: f64 = 0.2;
 
 /// Below this share of the limit in use, there is room to spare.
@@ -38,10 +42,10 @@ const START: f64 = 1.25;
 /// A share of dropped calls that is no reason to shrink: there are always some that time out.
 const NOISE: f64 = 0.01;
 
-/// With the limit down to this share..
-const SHRUNK: f64 = 0.6;
-/// ..and latency still at that one or more, latency does not come from the limit's own queue. Were
-/// it a queue, it would have shrunk with the limit, by Little's law.
+/// With so few calls at a time, compared to before..
+const FEWER: f64 = 0.6;
+/// ..and latency still at this share of what it was, it does not come from the limit's own queue. Were
+/// it a queue, it would have shrunk with the calls, by Little's law.
 const UNMOVED: f64 = 0.9;
 
 /// ..within so many rounds; a limit that fluctuates gets anywhere some time.
@@ -52,15 +56,22 @@ pub(super) struct Gradient {
     limit: f64,
     /// Latency has never risen.
     starting: bool,
-    /// Of the last few rounds.
-    mean: Option<f64>,
+    /// Of the last few rounds in which the limit was what held calls back.
+    recent: Option<Held>,
+    /// How it was when there began to be fewer at a time.
     before: Option<Before>,
 }
 
-/// How it was when the limit began to shrink.
+/// Averages over the same rounds, so that what a limit did is not compared with latency from before.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    in_use: f64,
+    mean: f64,
+}
+
 #[derive(Debug)]
 struct Before {
-    limit: f64,
+    in_use: f64,
     /// The highest since then: had the limit grown because of a few fast rounds, the next ones would
     /// look slow beside them.
     mean: f64,
@@ -69,7 +80,7 @@ struct Before {
 
 impl Gradient {
     pub(super) fn new(initial: f64) -> Self {
-        Self { limit: initial, starting: true, mean: None, before: None }
+        Self { limit: initial, starting: true, recent: None, before: None }
     }
 
     pub(super) fn limit(&self) -> f64 {
@@ -107,28 +118,37 @@ impl Gradient {
             }
         }
         self.limit = self.limit.clamp(min, max.max(min));
-        if let Some(mean) = round.mean {
-            self.notice_what_shrinking_did(mean, base);
+        if let (Some(mean), true) = (round.mean, used >= TO_GROW) {
+            self.notice_what_fewer_did(Held { in_use: f64::from(round.peak), mean }, base);
         }
     }
 
     fn step(&mut self, g: f64, room: f64) {
-        self.limit += SMOOTHING * (self.limit * g + room - self.limit);
+        self.limit += SMOOTHING.max(1.0 - g) * (self.limit * g + room - self.limit);
     }
 
-    fn notice_what_shrinking_did(&mut self, mean: f64, base: &mut Baseline) {
-        let mean = (self.mean.unwrap_or(mean) + mean) / 2.0;
-        self.mean = Some(mean);
-        let start = Before { limit: self.limit, mean, rounds: 0 };
+    fn notice_what_fewer_did(&mut self, round: Held, base: &mut Baseline) {
+        let recent = self.recent.map_or(round, |recent| recent.and(round));
+        self.recent = Some(recent);
+        let start = Before { in_use: recent.in_use, mean: recent.mean, rounds: 0 };
         let before = self.before.get_or_insert(start);
         before.rounds += 1;
-        before.mean = before.mean.max(mean);
-        let shrunk = self.limit <= before.limit * SHRUNK;
-        if shrunk && mean >= before.mean * UNMOVED {
-            base.approach(mean);
+        before.mean = before.mean.max(recent.mean);
+        let fewer = recent.in_use <= before.in_use * FEWER;
+        if fewer && recent.mean >= before.mean * UNMOVED {
+            base.approach(recent.mean);
         }
-        if shrunk || self.limit >= before.limit || before.rounds >= ROUNDS {
-            self.before = Some(Before { limit: self.limit, mean, rounds: 0 });
+        if fewer || recent.in_use >= before.in_use || before.rounds >= ROUNDS {
+            self.before = Some(Before { in_use: recent.in_use, mean: recent.mean, rounds: 0 });
+        }
+    }
+}
+
+impl Held {
+    fn and(self, next: Self) -> Self {
+        Self {
+            in_use: f64::midpoint(self.in_use, next.in_use),
+            mean: f64::midpoint(self.mean, next.mean),
         }
     }
 }
@@ -161,6 +181,39 @@ mod tests {
             let share = gradient.limit / width;
             assert!((1.0..=1.7).contains(&share), "{} for {width}", gradient.limit);
         }
+    }
+
+    /// Where it comes to rest, of a service that does sixteen calls at a time.
+    fn at_rest() -> f64 {
+        let (mut gradient, mut base) = (Gradient::new(20.0), Baseline::default());
+        gradient.learn(at_ease(1e6), &mut base, 1.0, 1000.0);
+        saturate(&mut gradient, &mut base, 16.0, 1e6, 1000);
+        gradient.limit
+    }
+
+    #[test]
+    fn one_that_begins_far_too_high_is_down_within_a_few_rounds() {
+        for (initial, rounds) in [(40.0, 4), (100.0, 8), (1000.0, 17)] {
+            let (mut gradient, mut base) = (Gradient::new(initial), Baseline::default());
+            gradient.learn(at_ease(1e6), &mut base, 1.0, 1000.0);
+            saturate(&mut gradient, &mut base, 16.0, 1e6, rounds);
+            assert!(gradient.limit < 1.2 * at_rest(), "{} from {initial}", gradient.limit);
+        }
+    }
+
+    #[test]
+    fn a_step_that_is_felt_a_round_late_does_not_starve_the_service() {
+        let (mut gradient, mut base) = (Gradient::new(100.0), Baseline::default());
+        gradient.learn(at_ease(1e6), &mut base, 1.0, 1000.0);
+        let mut met = gradient.limit;
+        for _ in 0..100 {
+            let mean = 1e6 * (met / 16.0).max(1.0);
+            met = gradient.limit;
+            let round = Round { mean: Some(mean), dropped: 0.0, peak: whole(met) };
+            gradient.learn(round, &mut base, 1.0, 1000.0);
+            assert!(gradient.limit >= 16.0, "{}", gradient.limit);
+        }
+        assert!((gradient.limit / at_rest() - 1.0).abs() < 0.05, "{}", gradient.limit);
     }
 
     #[test]
