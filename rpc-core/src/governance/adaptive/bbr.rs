@@ -2,8 +2,8 @@
 //!
 //! As BBR does with packets (Cardwell et al., ACM Queue 2016), and aegis and go-zero with calls:
 //! what a server can have under way is the most it got done in a while times what a call takes
-//! when nothing stands in its way. Below [`BUSY`] nothing is shed at all: latency that has other causes (a
-//! slow database) is no reason to. Different from theirs is:
+//! when nothing stands in its way. Below [`BUSY`] it has nothing to say, and latency counts (theirs then shed
+//! nothing at all, and calls queue for a pool or a disk without end). Different from theirs is also:
 //!
 //! - What a call takes is a [`Baseline`] that load can't lift. Theirs is the least of the last 5
 //!   or 10 s: once overload lasts for longer, the queue is taken for the service.
@@ -16,6 +16,7 @@
 
 use std::time::Duration;
 
+use super::whole;
 use crate::governance::Moment;
 use crate::governance::rules::Share;
 
@@ -97,10 +98,11 @@ impl Passes {
         whole.map(|(_, count)| *count).max().filter(|count| *count > 0)
     }
 
-    /// How many may be under way, if each takes `base` nanoseconds.
-    pub(super) fn limit(&mut self, base: Option<f64>, now: Moment) -> Option<f64> {
+    /// How many may be under way, if each takes `base` nanoseconds. What is left of a call is not rounded
+    /// up: the most that were done in a tenth of a second is what comes out high when few are.
+    pub(super) fn limit(&mut self, base: Option<f64>, now: Moment) -> Option<u32> {
         let a_second = f64::from(self.most(now)?) / BUCKET.as_secs_f64();
-        Some(HEADROOM * a_second * base? / 1e9)
+        Some(whole((HEADROOM * a_second * base? / 1e9).floor()))
     }
 }
 
@@ -122,8 +124,19 @@ mod tests {
         for millis in 0..1000 {
             passes.count(at(millis));
         }
-        let limit = passes.limit(Some(10e6), at(1000)).expect("there was something");
-        assert!((limit - 1.5 * 10.0).abs() < 1e-6, "1000 a second, 10 ms each: {limit}");
+        assert_eq!(passes.limit(Some(10e6), at(1000)), Some(15), "1000 a second, 10 ms each");
+    }
+
+    #[test]
+    fn two_cpus_and_a_bucket_that_is_too_full_by_chance_make_three_calls_and_not_four() {
+        let mut passes = Passes::new();
+        let two_at_a_time = (0..1000).step_by(10);
+        two_at_a_time.chain([110, 111]).for_each(|millis| _ = passes.count(at(millis)));
+        assert_eq!(
+            passes.limit(Some(20e6), at(1000)),
+            Some(3),
+            "100 a second and once 120, 20 ms each"
+        );
     }
 
     #[test]

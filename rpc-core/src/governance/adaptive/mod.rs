@@ -310,7 +310,7 @@ impl Machine {
                 // Nothing is done yet: what it begins with holds. With no limit at all, a server
                 // that starts under overload would take in a queue that nobody waits for.
                 let limit = throughput.passes.limit(self.base.nanos(), now);
-                limit.map_or(by_latency, |limit| whole(limit).clamp(self.min_busy, self.max))
+                limit.map_or(by_latency, |limit| limit.clamp(self.min_busy, self.max))
             }
             // Calls may wait for something else than the CPU: a pool, a disk, another service.
             _ => by_latency,
