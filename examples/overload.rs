@@ -1,19 +1,21 @@
 //! What becomes of a server that is asked for more than it can do, over TCP on this machine: without a
 //! limit, with one that somebody guessed, and with one that finds its own width.
 //!
-//! `cargo run --release -p examples --example overload` takes some twenty seconds. Calls compute there;
-//! with `-- waits` they wait for something else, and the processors are idle. Then an adaptive limit of
-//! a server refuses nothing, as the CPU is what it watches.
+//! `cargo run --release -p examples --example overload` takes a minute. Calls compute there; with `-- waits` they
+//! wait for something else, the processors are idle, and latency is what an adaptive limit goes by.
 
 #[path = "../rpc-core/tests/overload/load.rs"]
 mod load;
 
 use std::time::Duration;
 
-use load::{PATIENCE, Setup, Work, modes};
+use load::{AT_FIRST, PATIENCE, Setup, Work, modes};
 use rpc_core::Status;
 
-const PHASE: Duration = Duration::from_millis(1_500);
+/// With so much load each.
+const PHASE: Duration = Duration::from_secs(5);
+/// To find out what it can do.
+const CALM: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -21,24 +23,29 @@ async fn main() -> Result<(), Status> {
     let waits = std::env::args().any(|argument| argument == "waits");
     let work = if waits { Work::Waits } else { Work::computes() };
     let setup = Setup::new(work, "").await?;
-    let unloaded = setup.callers(work.workers().div_ceil(2), PHASE / 2).await;
-    let calm = setup.callers(work.workers(), PHASE / 2).await;
+    let unloaded = setup.callers(work.workers().div_ceil(2), CALM).await;
+    let calm = setup.callers(work.workers(), CALM).await;
     setup.end().await;
     let (capacity, p99) = (calm.goodput(), unloaded.p99());
     println!("capacity {capacity:.0}/s, unloaded p99 {p99:.1?}, callers wait {PATIENCE:?}\n");
-    println!("limit      load  goodput   of it  p99 answered  refused   late  failed");
+    println!(
+        "p99 is of answered calls: of those offered in the first {AT_FIRST:?}, and of those after it\n"
+    );
+    println!(
+        "limit      load  goodput   of it      at first         after  refused   late  failed"
+    );
     for (name, rules) in modes(work) {
         let setup = Setup::new(work, &rules).await?;
         // Calm at first: who has only seen overload takes the queue for the work.
-        setup.callers(1, PHASE / 3).await;
+        setup.callers(1, CALM / 2).await;
         for times in [1.0, 2.0, 5.0] {
             let outcome = setup.offer(times * capacity, PHASE).await;
             println!(
-                "{name:<9} {times:>4}x {:>6.0}/s {:>6.0}% {:>6.1?} {:>4.1}x {:>8} {:>6} {:>7}",
+                "{name:<9} {times:>4}x {:>6.0}/s {:>6.0}% {} {} {:>8} {:>6} {:>7}",
                 outcome.goodput(),
                 100.0 * outcome.goodput() / capacity,
-                outcome.p99(),
-                outcome.p99().as_secs_f64() / p99.as_secs_f64(),
+                beside(outcome.p99_at_first(), p99),
+                beside(outcome.p99(), p99),
                 outcome.refused,
                 outcome.late,
                 outcome.failed,
@@ -53,4 +60,9 @@ async fn main() -> Result<(), Status> {
         setup.end().await;
     }
     Ok(())
+}
+
+/// A time, and how many times of another one it is.
+fn beside(time: Duration, other: Duration) -> String {
+    format!("{:>7.1?} {:>4.1}x", time, time.as_secs_f64() / other.as_secs_f64())
 }

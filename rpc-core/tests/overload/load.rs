@@ -20,6 +20,8 @@ const WORK: Duration = Duration::from_millis(15);
 const MORE_WORK_MS: u64 = 10;
 /// How long a caller waits.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+/// How long a limit has to find out what it is up against.
+pub(crate) const AT_FIRST: Duration = Duration::from_secs(1);
 
 #[service(name = "bench.Desk")]
 pub(crate) trait Desk {
@@ -105,6 +107,8 @@ pub(crate) struct Outcome {
     pub(crate) failed: usize,
     /// How long it went on.
     pub(crate) took: Duration,
+    /// Of those that were offered in the beginning.
+    at_first: Vec<Duration>,
     latencies: Vec<Duration>,
 }
 
@@ -119,17 +123,26 @@ impl Outcome {
         self.answered as f64 / self.took.as_secs_f64()
     }
 
-    /// The time of all but the slowest hundredth of the answers.
+    /// The time of all but the slowest hundredth of the answers, without those to calls offered
+    /// in the beginning.
     pub(crate) fn p99(&self) -> Duration {
-        let rank = self.latencies.len() * 99 / 100;
-        self.latencies.get(rank).copied().unwrap_or_default()
+        p99(&self.latencies)
     }
 
-    fn note(&mut self, (result, took): (Result<u64, Status>, Duration)) {
-        match result {
+    /// The same for calls offered in the [beginning](AT_FIRST).
+    pub(crate) fn p99_at_first(&self) -> Duration {
+        p99(&self.at_first)
+    }
+
+    fn note(&mut self, ended: Ended) {
+        match ended.result {
             Ok(_) => {
                 self.answered += 1;
-                self.latencies.push(took);
+                let latencies = match ended.is_first {
+                    true => &mut self.at_first,
+                    false => &mut self.latencies,
+                };
+                latencies.push(ended.took);
             }
             Err(status) if status.code() == Code::DeadlineExceeded => self.late += 1,
             Err(status) if status.is_refusal() => self.refused += 1,
@@ -139,9 +152,14 @@ impl Outcome {
 
     fn after(mut self, took: Duration) -> Self {
         self.latencies.sort_unstable();
+        self.at_first.sort_unstable();
         self.took = took;
         self
     }
+}
+
+fn p99(sorted: &[Duration]) -> Duration {
+    sorted.get(sorted.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 impl Setup {
@@ -166,7 +184,7 @@ impl Setup {
                 let mut outcome = Outcome::default();
                 let mut number = caller;
                 while begun.elapsed() < time {
-                    outcome.note(call(&client, number).await);
+                    outcome.note(call(&client, number, false).await);
                     number += 1;
                 }
                 outcome
@@ -193,11 +211,12 @@ impl Setup {
         let mut outcome = Outcome::default();
         while begun.elapsed() < time {
             ticks.tick().await;
+            let is_first = begun.elapsed() < AT_FIRST;
             let due = begun.elapsed().min(time).as_nanos() / apart.as_nanos();
             for _ in sent..due {
                 let (client, number) =
                     (self.client.clone(), self.next.fetch_add(1, Ordering::Relaxed));
-                calls.spawn(async move { call(&client, number).await });
+                calls.spawn(async move { call(&client, number, is_first).await });
             }
             sent = due.max(sent);
             while let Some(ended) = calls.try_join_next() {
@@ -239,10 +258,16 @@ impl Setup {
     }
 }
 
-async fn call(client: &DeskClient, number: u64) -> (Result<u64, Status>, Duration) {
+struct Ended {
+    result: Result<u64, Status>,
+    took: Duration,
+    is_first: bool,
+}
+
+async fn call(client: &DeskClient, number: u64, is_first: bool) -> Ended {
     let begun = Instant::now();
     let result = client.work(number).await;
-    (result, begun.elapsed())
+    Ended { result, took: begun.elapsed(), is_first }
 }
 
 /// The rules of the three servers that are compared; the second one lets as many wait as work.

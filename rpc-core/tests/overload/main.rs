@@ -27,9 +27,10 @@ async fn check(work: Work, rules: &str) {
             let busy = setup.offer(times * calm.goodput(), Duration::from_millis(1_500)).await;
             assert_eq!(busy.failed, 0, "each call is answered, refused or given up");
             println!(
-                "{times}x: {:.0} of {:.0}/s, p99 {:?}",
+                "{times}x: {:.0} of {:.0}/s, p99 {:?} at first, then {:?}",
                 busy.goodput(),
                 calm.goodput(),
+                busy.p99_at_first(),
                 busy.p99()
             );
             shares.push(if busy.refused > 0 { busy.goodput() / calm.goodput() } else { 0.0 });
@@ -57,11 +58,17 @@ async fn check(work: Work, rules: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_computes_and_adapts_does_not_collapse_loses_nothing_and_recovers() {
-    // It computes, because a server's limit that adapts watches the CPU: while that is idle it refuses
-    // nothing.
+    // By the CPU.
     let work = Work::computes();
     let [_, _, (_, adaptive)] = modes(work);
     check(work, &adaptive).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_waits_and_adapts_does_not_collapse_loses_nothing_and_recovers() {
+    // By latency, as the CPU is idle.
+    let [_, _, (_, adaptive)] = modes(Work::Waits);
+    check(Work::Waits, &adaptive).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
