@@ -216,8 +216,11 @@ impl Status {
         self
     }
 
-    /// The refusal of a server's own limit: nothing has run.
-    pub(crate) fn said_by_server(self) -> Self {
+    /// The refusal of a server's own limit: nothing has run. Its words say whose limit it was, as a client
+    /// may have the same.
+    pub(crate) fn refused_by_server(mut self) -> Self {
+        let inner = self.inner_mut();
+        inner.message = format!("the server's {}", inner.message).into();
         self.from(Origin::Server, Executed::No)
     }
 

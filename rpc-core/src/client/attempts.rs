@@ -18,10 +18,10 @@ use super::governed::Governed;
 use super::node::Node;
 use crate::clock::Now;
 use crate::context::Context;
-use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
 use crate::governance::rules::RuleKey;
+use crate::governance::{Moment, Rough};
 use crate::request::{Request, Response};
 use crate::service::BoxFuture;
 use crate::status::{Code, Status};
@@ -329,7 +329,7 @@ impl Watch<'_> {
             step.hedge.record(outcome.sample(), took, now);
         }
         if dark.is_some_and(|limit| took > limit) {
-            let late = format!("an attempt took {took:?}");
+            let late = format!("an attempt took {}", Rough::at_least(took));
             let _ = self.call.refused(RuleKey::PerTry, Status::local(Code::DeadlineExceeded, late));
         }
         if let Some(place) = &self.call.place {

@@ -17,6 +17,7 @@ use crate::clock::Now;
 use crate::connection::{Answer, Limits, nudged};
 use crate::context::{BAGGAGE, Context};
 use crate::control::{ClientMethod, ClientSteps};
+use crate::governance::Rough;
 use crate::governance::outcome::Outcome;
 use crate::report::{CallReport, Facts};
 use crate::request::{AppErrorHead, Destination, Request, Response};
@@ -243,8 +244,8 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
         (Origin::Client, Code::DeadlineExceeded, Some(deadline))
             if status.executed() == Executed::Maybe =>
         {
-            let given = deadline.saturating_duration_since(now);
-            format!("{} did not answer within {given:?} ({address})", request.method)
+            let given = Rough::about(deadline.saturating_duration_since(now));
+            format!("{} did not answer within {given} ({address})", request.method)
         }
         (Origin::Client, Code::DeadlineExceeded, _) | (Origin::Transport, ..) => {
             format!("{address}: {}", status.message())

@@ -24,10 +24,10 @@ use crate::context::Context;
 use crate::control::{
     Asking, BreakerStep, ClientMethod, ClientSteps, ConcurrencyStep, Held, PlaceOf, Turn,
 };
-use crate::governance::Moment;
 use crate::governance::breaker::{Breaker, Permit, Verdict};
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::RuleKey;
+use crate::governance::{Moment, Rough};
 use crate::report::Facts;
 use crate::request::{Request, Response};
 use crate::status::{Code, Status};
@@ -238,7 +238,7 @@ impl<'a> Governed<'a> {
         }
         let took = ended.since(self.begun);
         if self.steps.timeout.is_some_and(|limit| took > limit) {
-            let late = format!("{} took {took:?}", self.method.about.path);
+            let late = format!("{} took {}", self.method.about.path, Rough::at_least(took));
             let late = Status::local(Code::DeadlineExceeded, late);
             let _ = self.method.refused(self.steps, RuleKey::Timeout, late, ended);
         }

@@ -96,6 +96,6 @@ impl ServerMethod {
         why: impl Into<Status>,
         now: Moment,
     ) -> Result<(), Status> {
-        self.refusals.refuse(by, steps.dark.contains(by), why.into().said_by_server(), now)
+        self.refusals.refuse(by, steps.dark.contains(by), why.into().refused_by_server(), now)
     }
 }

@@ -12,8 +12,10 @@ pub mod limit;
 mod moment;
 pub mod outcome;
 pub mod retry;
+mod rough;
 pub mod rules;
 mod sync;
 
 pub use moment::Moment;
 pub(crate) use moment::nanos;
+pub(crate) use rough::Rough;

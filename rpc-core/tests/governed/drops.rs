@@ -166,7 +166,7 @@ async fn a_turn_that_was_waited_for_and_then_refused_a_place_is_given_back() {
     assert!(one.is_ok());
     let refused = two.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert!(refused.message().starts_with("the concurrency limit"), "{refused}");
+    assert!(refused.message().starts_with("concurrency limit"), "{refused}");
     assert!(price(&shop).await.is_ok(), "the second one's turn");
 }
 

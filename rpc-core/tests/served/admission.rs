@@ -89,11 +89,11 @@ async fn a_call_that_a_later_rule_refuses_takes_nothing_from_an_earlier_one() {
     let one = hold(&desk);
     settle().await;
     let refused = desk.hold().await.unwrap_err();
-    assert!(refused.message().starts_with("the concurrency limit"), "{refused}");
+    assert!(refused.message().starts_with("the server's concurrency limit"), "{refused}");
     world.clerk.let_go(2);
     one.await.unwrap().unwrap();
     desk.hold().await.unwrap();
-    assert!(desk.hold().await.unwrap_err().message().starts_with("limit of 1/h"));
+    assert!(desk.hold().await.unwrap_err().message().starts_with("the server's limit of 1/h"));
 }
 
 #[tokio::test(start_paused = true)]

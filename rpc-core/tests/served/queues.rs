@@ -113,7 +113,7 @@ async fn a_turn_is_given_back_by_who_gets_no_place_in_time() {
     world.clerk.let_go(2);
     one.await.unwrap().unwrap();
     desk.hold().await.unwrap();
-    assert!(desk.hold().await.unwrap_err().message().starts_with("limit of"));
+    assert!(desk.hold().await.unwrap_err().message().starts_with("the server's limit of"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::governance::Rough;
 use crate::governance::rules::Share;
 use crate::status::{Code, Status};
 
@@ -74,12 +75,12 @@ impl fmt::Display for CircuitOpen {
             let share = Percent(share);
             return write!(f, "breaker throttles: {share} of calls are refused while many fail");
         }
-        write!(f, "circuit {} since {:.1?}", self.state, self.since)?;
+        write!(f, "circuit {} for {}", self.state, Rough::about(self.since))?;
         if let Some(why) = &self.why {
             write!(f, ": {why}")?;
         }
         match (self.state, self.retry_after) {
-            (_, Some(wait)) => write!(f, "; next probe in {wait:.1?}"),
+            (_, Some(wait)) => write!(f, "; next probe in {}", Rough::at_least(wait)),
             (State::HalfOpen, None) => f.write_str("; enough probes are under way"),
             (_, None) => Ok(()),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::governance::Rough;
 use crate::governance::rules::Share;
 
 use super::counts::Counts;
@@ -45,7 +46,7 @@ impl fmt::Display for Snapshot {
         if self.is_metrics_only {
             f.write_str("counting only, would be ")?;
         }
-        let since = self.since;
+        let since = Rough::about(self.since);
         let (within, counts) = (Within(self.window), &self.counts);
         if let Some(share) = self.refused_share {
             write!(f, "throttle refuses {}: ", Percent(share))?;
@@ -59,19 +60,19 @@ impl fmt::Display for Snapshot {
                 self.kinds(f)
             }
             State::Open => {
-                write!(f, "OPEN {since:.1?} ago")?;
+                write!(f, "OPEN {since} ago")?;
                 if let Some(wait) = self.retry_after {
-                    write!(f, ", next probe in {wait:.1?}")?;
+                    write!(f, ", next probe in {}", Rough::at_least(wait))?;
                 }
                 self.opened(f)
             }
             State::HalfOpen => {
-                write!(f, "HALF-OPEN {since:.1?} ago, probes: {} under way", self.probes_out)?;
+                write!(f, "HALF-OPEN {since} ago, probes: {} under way", self.probes_out)?;
                 write!(f, ", {} of {} succeeded", counts.successes, self.probes)?;
                 self.opened(f)
             }
-            State::ForcedOpen => write!(f, "FORCED OPEN {since:.1?} ago"),
-            State::ForcedClosed => write!(f, "forced closed {since:.1?} ago"),
+            State::ForcedOpen => write!(f, "FORCED OPEN {since} ago"),
+            State::ForcedClosed => write!(f, "forced closed {since} ago"),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::governance::Moment;
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::Share;
+use crate::governance::{Moment, Rough};
 
 use super::counts::Counts;
 use super::settings::{BreakerSettings, Lookback};
@@ -252,7 +252,7 @@ impl fmt::Display for Why {
                 Reached(counts.abandoned, ended(counts), "were abandoned", evidence).fmt(f)
             }
             Self::ProbeFailed(outcome) => write!(f, "a probe failed, {}", outcome.name()),
-            Self::ProbeSlow(took) => write!(f, "a probe was slow, {took:.1?}"),
+            Self::ProbeSlow(took) => write!(f, "a probe was slow, {}", Rough::about(*took)),
             Self::ProbesAbandoned(probes) => write!(f, "{probes} probes were abandoned"),
             Self::TimeIsUp => f.write_str("it was open for long enough"),
             Self::ProbesSucceeded(1) => f.write_str("a probe succeeded"),

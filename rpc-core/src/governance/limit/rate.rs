@@ -11,9 +11,9 @@ use super::shared::{Counted, Shared};
 use super::sliding::Sliding;
 use super::ticket::{Exhausted, Ticket};
 use super::token::Tokens;
-use crate::governance::Moment;
 use crate::governance::moment::nanos;
 use crate::governance::rules::{LimitKind, LimitRule};
+use crate::governance::{Moment, Rough};
 use crate::status::{Code, Status};
 
 /// A limit of calls per time, made from a rule and changed with it.
@@ -261,7 +261,7 @@ impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "limit of {}: ", self.quota)?;
         match self.retry_after {
-            Some(wait) => write!(f, "retry in {:?}", rounded_up(wait)),
+            Some(wait) => write!(f, "retry in {}", Rough::at_least(wait)),
             None => write!(f, "{} at once never pass", self.asked),
         }
     }
@@ -277,16 +277,6 @@ impl From<RateLimited> for Status {
             None => status,
         }
     }
-}
-
-/// To a tenth of a second, a millisecond or a microsecond: as exact as a person can use it.
-fn rounded_up(wait: Duration) -> Duration {
-    let step = match wait {
-        _ if wait >= Duration::from_secs(1) => 100_000_000,
-        _ if wait >= Duration::from_millis(1) => 1_000_000,
-        _ => 1_000,
-    };
-    Duration::from_nanos(nanos(wait).div_ceil(step).saturating_mul(step))
 }
 
 #[cfg(test)]
@@ -311,15 +301,6 @@ mod tests {
         assert_eq!(refusal.retry_after(), Some(Duration::from_millis(40)));
         let never = limiter.try_acquire(60, START).expect_err("more than the burst");
         assert_eq!(never.to_string(), "limit of 500/s (burst 50): 60 at once never pass");
-    }
-
-    #[test]
-    fn waits_are_said_as_exactly_as_a_person_can_use_them() {
-        let said = |nanos| rounded_up(Duration::from_nanos(nanos));
-        assert_eq!(said(39_000_001), Duration::from_millis(40));
-        assert_eq!(said(1_200_000_001), Duration::from_millis(1_300));
-        assert_eq!(said(1), Duration::from_micros(1));
-        assert_eq!(said(u64::MAX), Duration::from_nanos(u64::MAX));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rpc_codec::{Code, Priority};
 
+use crate::governance::Rough;
 use crate::status::Status;
 
 /// A concurrency limit refused a call: as many as it lets in are under way.
@@ -58,7 +59,7 @@ impl Overloaded {
 impl fmt::Display for Overloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, in_use, max, retry_after } = self;
-        write!(f, "the concurrency limit refused: {in_use} of {max} calls under way")?;
+        write!(f, "concurrency limit: {in_use} of {max} calls under way")?;
         match reason {
             OverloadReason::Full => {}
             OverloadReason::QueueFull(waiting) => write!(f, " and {waiting} waiting")?,
@@ -67,9 +68,11 @@ impl fmt::Display for Overloaded {
                 write!(f, ", which leaves no room for {priority} ones")?;
             }
             OverloadReason::PushedOut => write!(f, ", and a call that matters more had to wait")?,
-            OverloadReason::WaitedTooLong(waited) => write!(f, ", waited {waited:?}")?,
+            OverloadReason::WaitedTooLong(waited) => {
+                write!(f, ", waited {}", Rough::about(*waited))?
+            }
         }
-        write!(f, "; retry in {retry_after:?}")
+        write!(f, "; retry in {}", Rough::at_least(*retry_after))
     }
 }
 
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn it_says_who_refused_why_and_when_to_come_back() {
         let text = |reason| refusal(reason).to_string();
-        let begin = "the concurrency limit refused: 52 of 64 calls under way";
+        let begin = "concurrency limit: 52 of 64 calls under way";
         let end = "; retry in 10ms";
         for (reason, middle) in [
             (OverloadReason::Full, ""),
