@@ -1,5 +1,6 @@
 //! What is in force for a method and what it has refused, for a person at three in the morning.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::client::ClientMethod;
@@ -13,21 +14,10 @@ use crate::governance::rules::{
     FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, nearest,
 };
 
-/// Everything about the methods of this path: as they are called, at each target, and as they are
-/// served.
-pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String {
-    let mut text = String::new();
-    let clients = governance.clients_of(path);
-    for method in &clients {
-        if clients.len() > 1 {
-            text.push_str(&format!("at {}: ", method.target));
-        }
-        let resolved = governance.resolve_client(method);
-        text.push_str(&explain(&resolved, now, &of_client(method, &resolved, now)));
-    }
-    for method in governance.servers_of(path) {
-        text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
-    }
+/// Everything about this path, of a method or of a service.
+pub(super) fn explained(governance: &Governance, path: &str, now: Moment) -> String {
+    let mut text: String =
+        methods_of(governance, path).iter().map(|path| method(governance, path, now)).collect();
     if text.is_empty() {
         text = format!(
             "{path}: nobody in this process calls or serves it{}\n",
@@ -43,11 +33,43 @@ pub(super) fn method(governance: &Governance, path: &str, now: Moment) -> String
     text
 }
 
+/// The methods that are known of a service, or the one of this path.
+fn methods_of(governance: &Governance, path: &str) -> BTreeSet<String> {
+    if path.contains('/') {
+        return BTreeSet::from([path.to_owned()]);
+    }
+    let known = [Side::Client, Side::Server].into_iter().flat_map(|side| governance.paths(side));
+    known.filter(|known| service_of(known) == path).collect()
+}
+
+fn service_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(service, _)| service)
+}
+
+/// A method as it is called, at each target, and as it is served.
+fn method(governance: &Governance, path: &str, now: Moment) -> String {
+    let mut text = String::new();
+    let clients = governance.clients_of(path);
+    for method in &clients {
+        if clients.len() > 1 {
+            text.push_str(&format!("at {}: ", method.target));
+        }
+        let resolved = governance.resolve_client(method);
+        text.push_str(&explain(&resolved, now, &of_client(method, &resolved, now)));
+    }
+    for method in governance.servers_of(path) {
+        text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
+    }
+    text
+}
+
 /// What was meant by a path that is unknown, probably.
 fn instead(governance: &Governance, path: &str) -> String {
     let mut known = governance.paths(Side::Client);
     known.extend(governance.paths(Side::Server));
-    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    let whole = path.contains('/');
+    let known = known.iter().map(|known| if whole { known } else { service_of(known) });
+    let known: Vec<_> = known.collect();
     nearest(path, &known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 

@@ -309,9 +309,10 @@ impl Governance {
         forced
     }
 
-    /// What is in force for a method, who says so, and what it has refused: for a person.
+    /// What is in force for a method (`"shop.Inventory/price"`) or for each of a service
+    /// (`"shop.Inventory"`), who says so, and what it has refused: for a person.
     pub fn explain(&self, path: &str) -> String {
-        explain::method(self, path, Moment::now())
+        explain::explained(self, path, Moment::now())
     }
 
     /// The method at this target, with its machines. Who calls it keeps it.

@@ -199,6 +199,21 @@ async fn explain_says_what_is_in_force_who_says_so_and_what_was_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_is_explained_method_by_method() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.\"shop.Inventory/price\"]\nlimit = { rate = \"5/s\" }").await;
+    price(&shop).await.unwrap();
+    let text = world.governance.explain("shop.Inventory");
+    assert!(text.contains(&world.governance.explain("shop.Inventory/price")), "{text}");
+    let methods: Vec<_> = text.lines().filter(|line| line.starts_with("shop.")).collect();
+    assert!(methods.len() > 2 && methods.is_sorted(), "{methods:?}");
+    assert_eq!(
+        world.governance.explain("shop.Inventry"),
+        "shop.Inventry: nobody in this process calls or serves it; did you mean shop.Inventory?\n",
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn explain_says_that_a_try_has_no_time_of_its_own_if_two_entries_say_so() {
     let world = World::of(1).await;
     let _shop = world.client("[client.\"shop.Inventory/price\"]\ntimeout = \"200ms\"").await;
