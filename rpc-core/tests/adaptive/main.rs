@@ -151,16 +151,34 @@ fn oscillating_traffic_is_served_and_the_limit_does_not_stick_to_its_peak() {
     }
 }
 
+/// Its first twenty calls are five times as many as the narrowest of these servers works on.
 #[test]
-fn a_server_that_starts_under_overload_does_not_collapse() {
-    for guard in ADAPTIVE {
-        let phase = Phase { load: 5.0, until: Duration::from_secs(20) };
-        let seconds = sim::run(Service::Exponential, guard, &[phase], 1);
-        let good = goodput(&seconds[5..]);
-        assert!(good > 0.9, "{good} {guard:?}");
-        let p99 = p99(&seconds[5..]);
-        assert!(p99 <= 2.5 * unloaded_p99(Service::Exponential), "{p99} {guard:?}");
-    }
+fn a_server_that_starts_under_overload_does_not_take_the_queue_for_the_work() {
+    each(&ADAPTIVE, |service, guard, seed| {
+        for (workers, load) in [(4, 2.0), (4, 5.0), (8, 2.0), (8, 5.0), (16, 2.0), (16, 5.0)] {
+            let phase = Phase { load, until: Duration::from_secs(12) };
+            let seconds = sim::run_of(workers, service, guard, &[phase], seed);
+            let settled = &seconds[3..];
+            let good = sim::goodput_of(workers, settled);
+            let times = p99(settled) / unloaded_p99(service);
+            let case = format!("{workers} workers at {load}, {service:?} {guard:?} {seed}");
+            assert!(good >= 0.9, "{good:.3}, {case}");
+            assert!(times <= 2.0, "{times:.2}, {case}");
+        }
+    });
+}
+
+#[test]
+fn long_overload_does_not_lower_the_baseline_until_workers_are_idle() {
+    let phases = [
+        Phase { load: 0.1, until: Duration::from_secs(5) },
+        Phase { load: 2.0, until: Duration::from_secs(300) },
+    ];
+    let seconds = sim::run_of(2, Service::Exponential, Guard::Bbr, &phases, 0);
+    let baseline = seconds.last().and_then(|last| last.baseline).expect("known");
+    assert!(baseline > sim::MEAN.mul_f64(0.9), "{baseline:?}");
+    let good = sim::goodput_of(2, &seconds[150..]);
+    assert!(good > 0.9, "{good}");
 }
 
 #[test]

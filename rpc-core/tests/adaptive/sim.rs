@@ -107,6 +107,17 @@ enum Event {
 
 /// Runs the phases one after the other, and says what each second was like.
 pub(crate) fn run(service: Service, guard: Guard, phases: &[Phase], seed: u64) -> Vec<Second> {
+    run_of(WORKERS, service, guard, phases, seed)
+}
+
+/// The same with a server of so many workers.
+pub(crate) fn run_of(
+    workers: u32,
+    service: Service,
+    guard: Guard,
+    phases: &[Phase],
+    seed: u64,
+) -> Vec<Second> {
     let start = Moment::from_nanos(1 << 60);
     let limit = match guard {
         Guard::None => Limit::None,
@@ -123,7 +134,7 @@ pub(crate) fn run(service: Service, guard: Guard, phases: &[Phase], seed: u64) -
     let second = |now: Moment| usize::try_from(now.since(start).as_secs()).expect("short");
 
     let mut events = BinaryHeap::new();
-    let mut working: Vec<Option<Call<'_>>> = (0..WORKERS).map(|_| None).collect();
+    let mut working: Vec<Option<Call<'_>>> = (0..workers).map(|_| None).collect();
     let mut idle: Vec<usize> = (0..working.len()).collect();
     let mut queue: VecDeque<Call<'_>> = VecDeque::new();
     let (mut busy, mut busy_since, mut meter) = (Duration::ZERO, start, CpuMeter::new());
@@ -135,11 +146,11 @@ pub(crate) fn run(service: Service, guard: Guard, phases: &[Phase], seed: u64) -
         if now.since(start) >= end {
             break;
         }
-        busy += now.since(busy_since) * (WORKERS - u32::try_from(idle.len()).expect("few"));
+        busy += now.since(busy_since) * (workers - u32::try_from(idle.len()).expect("few"));
         busy_since = now;
         match event {
             Event::Comes => {
-                let rate = load_at(now) * f64::from(WORKERS) / MEAN.as_secs_f64();
+                let rate = load_at(now) * f64::from(workers) / MEAN.as_secs_f64();
                 let next = now.plus(Duration::from_secs_f64(exponential(&mut random) / rate));
                 events.push(Reverse((next, Event::Comes)));
                 seconds[second(now)].came += 1;
@@ -163,7 +174,7 @@ pub(crate) fn run(service: Service, guard: Guard, phases: &[Phase], seed: u64) -
                 idle.push(worker);
             }
             Event::Cpu => {
-                let reading = Reading { used: busy, cpus: f64::from(WORKERS) };
+                let reading = Reading { used: busy, cpus: f64::from(workers) };
                 let share = meter.observe(Some(reading), now);
                 if let Limit::Adaptive(limit) = &limit {
                     limit.observe_cpu(share, now);
@@ -200,8 +211,13 @@ fn exponential(random: &mut fastrand::Rng) -> f64 {
 
 /// The part of the server's capacity that went into answers that were wanted.
 pub(crate) fn goodput(seconds: &[Second]) -> f64 {
+    goodput_of(WORKERS, seconds)
+}
+
+/// The same of so many workers.
+pub(crate) fn goodput_of(workers: u32, seconds: &[Second]) -> f64 {
     let good: u32 = seconds.iter().map(|second| second.good).sum();
-    let capacity = f64::from(WORKERS) / MEAN.as_secs_f64() * seconds.len() as f64;
+    let capacity = f64::from(workers) / MEAN.as_secs_f64() * seconds.len() as f64;
     f64::from(good) / capacity
 }
 

@@ -87,6 +87,13 @@ impl Gradient {
         self.limit
     }
 
+    /// So many can be done at a time, as far as was tried.
+    pub(super) fn resume(&mut self, width: f64) {
+        let limit = width * TOLERATED;
+        self.starting &= limit >= self.limit; // or there was a queue
+        self.limit = limit;
+    }
+
     /// A round is over. It either teaches what calls take, or moves the limit.
     pub(super) fn learn(&mut self, round: Round, base: &mut Baseline, min: f64, max: f64) {
         let used = f64::from(round.peak) / self.limit;
@@ -163,13 +170,14 @@ mod tests {
     fn saturate(gradient: &mut Gradient, base: &mut Baseline, width: f64, takes: f64, rounds: u32) {
         for _ in 0..rounds {
             let mean = takes * (gradient.limit / width).max(1.0);
-            let round = Round { mean: Some(mean), dropped: 0.0, peak: whole(gradient.limit) };
+            let round =
+                Round { done: 100, mean: Some(mean), dropped: 0.0, peak: whole(gradient.limit) };
             gradient.learn(round, base, 1.0, 1000.0);
         }
     }
 
     fn at_ease(mean: f64) -> Round {
-        Round { mean: Some(mean), dropped: 0.0, peak: 1 }
+        Round { done: 100, mean: Some(mean), dropped: 0.0, peak: 1 }
     }
 
     #[test]
@@ -209,7 +217,7 @@ mod tests {
         for _ in 0..100 {
             let mean = 1e6 * (met / 16.0).max(1.0);
             met = gradient.limit;
-            let round = Round { mean: Some(mean), dropped: 0.0, peak: whole(met) };
+            let round = Round { done: 100, mean: Some(mean), dropped: 0.0, peak: whole(met) };
             gradient.learn(round, &mut base, 1.0, 1000.0);
             assert!(gradient.limit >= 16.0, "{}", gradient.limit);
         }
@@ -233,7 +241,7 @@ mod tests {
         gradient.learn(at_ease(1e6), &mut base, 1.0, 1000.0);
         for _ in 0..10_000 {
             let peak = whole(gradient.limit);
-            let round = Round { mean: Some(TOLERATED * 1e6 / 0.8), dropped: 0.0, peak };
+            let round = Round { done: 100, mean: Some(TOLERATED * 1e6 / 0.8), dropped: 0.0, peak };
             gradient.limit = gradient.limit.min(100.0);
             gradient.learn(round, &mut base, 1.0, 1000.0);
             assert!(gradient.limit <= 100.0);
@@ -247,11 +255,11 @@ mod tests {
     fn a_limit_that_is_not_used_does_not_grow() {
         let (mut gradient, mut base) = (Gradient::new(20.0), Baseline::default());
         for peak in (0..1000).map(|round| round % 15) {
-            let round = Round { mean: Some(1e6), dropped: 0.0, peak };
+            let round = Round { done: 100, mean: Some(1e6), dropped: 0.0, peak };
             gradient.learn(round, &mut base, 1.0, 1000.0);
         }
         assert_eq!(gradient.limit, 20.0);
-        let round = Round { mean: Some(1e6), dropped: 0.0, peak: 15 };
+        let round = Round { done: 100, mean: Some(1e6), dropped: 0.0, peak: 15 };
         gradient.learn(round, &mut base, 1.0, 1000.0);
         assert!(gradient.limit > 20.0);
     }
@@ -271,7 +279,7 @@ mod tests {
 
     #[test]
     fn dropped_calls_lower_it_and_a_few_do_not() {
-        let round = |dropped| Round { mean: Some(1e6), dropped, peak: 100 };
+        let round = |dropped| Round { done: 100, mean: Some(1e6), dropped, peak: 100 };
         let after = |dropped| {
             let (mut gradient, mut base) = (Gradient::new(100.0), Baseline::default());
             (0..20).for_each(|_| gradient.learn(round(dropped), &mut base, 1.0, 1000.0));
@@ -284,7 +292,7 @@ mod tests {
     #[test]
     fn refusals_alone_lower_it_too() {
         let (mut gradient, mut base) = (Gradient::new(100.0), Baseline::default());
-        let round = Round { mean: None, dropped: 1.0, peak: 3 };
+        let round = Round { done: 100, mean: None, dropped: 1.0, peak: 3 };
         (0..100).for_each(|_| gradient.learn(round, &mut base, 4.0, 1000.0));
         assert_eq!(gradient.limit, 4.0);
     }

@@ -36,6 +36,7 @@ pub(super) struct Gathering {
 /// What a round of calls was like.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Round {
+    pub(super) done: u32,
     /// In nanoseconds; `None` if too few were done to tell.
     pub(super) mean: Option<f64>,
     /// The share that was dropped.
@@ -78,6 +79,7 @@ impl Gathering {
         (self.begun, self.last) = (Some(now), now);
         let enough = ended.done >= FEWEST / 2;
         Some(Round {
+            done: ended.done,
             mean: enough.then(|| ended.total as f64 / f64::from(ended.done)),
             dropped: f64::from(ended.dropped) / f64::from(calls),
             peak: ended.peak,
@@ -87,43 +89,61 @@ impl Gathering {
 
 /// How long calls take, in nanoseconds, when they don't stand in each other's way.
 ///
-/// Never measured by holding calls back, as Envoy does: its probes refuse what the server could
+/// Never measured by holding calls back time and again, as Envoy does: its probes refuse what the server could
 /// have done. And never raised by what is seen under load, as in Vegas and Gradient2, which probe under
 /// load and take the queue for the service: it rises only while there is room to spare, or when
 /// fewer calls at a time turned out not to be faster.
 #[derive(Debug, Default)]
-pub(super) struct Baseline(Option<f64>);
+pub(super) struct Baseline {
+    known: Option<f64>,
+    /// How long they take lately, with all that is in their way.
+    lately: Option<f64>,
+}
 
-/// How much of the difference a better round lowers it by, and one with room to spare raises it by.
+/// How much of the difference to a better round lowers it, and of one with room to spare raises it.
 /// It falls faster: that a call is fast has one reason, that it is slow has many.
 const FALL: f64 = 1.0 / 8.0;
 const RISE: f64 = 1.0 / 16.0;
 
 impl Baseline {
     pub(super) fn nanos(&self) -> Option<f64> {
-        self.0
+        self.known
     }
 
-    /// Learns from a round whose calls may have stood in each other's way.
+    /// Learns from a round whose calls may have stood in each other's way. Only if that has been better for
+    /// a while: the fastest of many rounds of twenty calls each was so by chance.
     pub(super) fn learn_under_load(&mut self, mean: f64) -> f64 {
-        let known = *self.0.get_or_insert(mean);
-        let base = known + FALL * (mean.min(known) - known);
-        self.0 = Some(base);
-        base
+        let lately = self.see(mean);
+        let known = self.known.unwrap_or(mean).min(lately);
+        self.known = Some(known);
+        known
     }
 
     /// Learns from a round with room to spare. A single call that hung can't lift it by much.
     pub(super) fn learn_at_ease(&mut self, mean: f64) -> f64 {
-        let known = *self.0.get_or_insert(mean);
+        self.see(mean);
+        let known = self.known.unwrap_or(mean);
         let rate = if mean < known { FALL } else { RISE };
         let base = known + rate * (mean.min(2.0 * known) - known);
-        self.0 = Some(base);
+        self.known = Some(base);
         base
+    }
+
+    fn see(&mut self, mean: f64) -> f64 {
+        let lately = self.lately.unwrap_or(mean);
+        let lately = lately + FALL * (mean - lately);
+        self.lately = Some(lately);
+        lately
+    }
+
+    /// A call takes that long, and it is known that there was no queue.
+    pub(super) fn found(&mut self, nanos: f64) {
+        (self.known, self.lately) = (Some(nanos), Some(nanos));
     }
 
     /// Calls take that long without a queue: the service has become slower.
     pub(super) fn approach(&mut self, mean: f64) {
-        self.0 = self.0.map(|known| known.max(mean));
+        self.known = self.known.map(|known| known.max(mean));
     }
 }
 
@@ -143,7 +163,7 @@ mod tests {
             gathering.done(Duration::from_millis(call), 50, at(call * 10));
         }
         let round = gathering.end(at(500)).expect("fifty are done");
-        assert_eq!(round, Round { mean: Some(25.5e6), dropped: 0.0, peak: 50 });
+        assert_eq!(round, Round { done: 50, mean: Some(25.5e6), dropped: 0.0, peak: 50 });
         for _ in 0..1000 {
             gathering.done(Duration::from_millis(1), 1, at(500));
         }
@@ -168,7 +188,7 @@ mod tests {
             gathering.dropped(9, at(call));
         }
         let round = gathering.end(at(100)).expect("it is long enough");
-        assert_eq!(round, Round { mean: Some(10e6), dropped: 0.5, peak: 9 });
+        assert_eq!(round, Round { done: 100, mean: Some(10e6), dropped: 0.5, peak: 9 });
     }
 
     #[test]
@@ -176,7 +196,7 @@ mod tests {
         let mut gathering = Gathering::default();
         (0..100).for_each(|call| gathering.dropped(9, at(call * 2)));
         let round = gathering.end(at(200)).expect("it is long enough");
-        assert_eq!(round, Round { mean: None, dropped: 1.0, peak: 9 });
+        assert_eq!(round, Round { done: 0, mean: None, dropped: 1.0, peak: 9 });
     }
 
     #[test]
@@ -196,7 +216,9 @@ mod tests {
             base.learn_under_load(300.0);
         }
         assert_eq!(base.nanos(), Some(100.0), "a queue is not the service");
-        assert!(base.learn_under_load(50.0) < 100.0);
+        assert_eq!(base.learn_under_load(50.0), 100.0, "a round is no reason");
+        (0..40).for_each(|_| _ = base.learn_under_load(50.0));
+        assert!((base.nanos().expect("known") - 50.0).abs() < 3.0);
         for _ in 0..200 {
             base.learn_at_ease(80.0);
         }

@@ -6,13 +6,15 @@
 //! An [`Adaptive`] limit is a [`Concurrency`] limit whose size is moved by what the calls that end
 //! tell: by latency (`gradient.rs`, for clients and where the CPU can't be read), or by throughput while
 //! the CPU is busy (`bbr.rs`, for servers). [`cpu`] reads and counts how busy it is; when to do so is
-//! left to whoever owns a task. `tests/adaptive` shows in made-up time what they do to a server that
-//! is asked for five times of what it can do.
+//! left to whoever owns a task. Both compare with what a call takes when nothing stands in its way, which
+//! calm teaches (`measure.rs`), or `search.rs` finds out where there was none. `tests/adaptive` shows in
+//! made-up time what they do to a server that is asked for five times of what it can do.
 
 mod bbr;
 pub mod cpu;
 mod gradient;
 mod measure;
+mod search;
 mod slot;
 
 use std::fmt;
@@ -25,7 +27,8 @@ pub use self::slot::{Entering, Kind, Sample, Slot};
 
 use self::bbr::{Cpu, Passes};
 use self::gradient::Gradient;
-use self::measure::{Baseline, Gathering};
+use self::measure::{Baseline, Gathering, Round};
+use self::search::{Search, Step};
 use self::slot::Within;
 use crate::governance::Moment;
 use crate::governance::limit::concurrency::{Concurrency, Overloaded};
@@ -49,6 +52,10 @@ const MIN_BUSY: u32 = 2;
 const MAX: u32 = 1000;
 
 /// A limit on calls at a time that finds its size.
+///
+/// What it compares with is how long calls take when nothing stands in their way. It learns that while it is
+/// calm. If it is full from its first calls on, it lets in half as many for some rounds of 50 calls each,
+/// and half of those, until fewer get done: then there was no queue.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,6 +85,7 @@ struct Machine {
     now: Moment,
     gathering: Gathering,
     base: Baseline,
+    search: Search,
     gradient: Gradient,
     /// What only servers look at.
     throughput: Option<Box<Throughput>>,
@@ -116,6 +124,7 @@ impl Adaptive {
                 now,
                 gathering: Gathering::default(),
                 base: Baseline::default(),
+                search: Search::default(),
                 gradient: Gradient::new(f64::from(INITIAL)),
                 throughput,
             }),
@@ -288,14 +297,29 @@ impl Machine {
         };
         if let Some(round) = self.gathering.end(now) {
             moved = true;
-            if busy != Some(true) {
-                let (min, max) = (f64::from(self.min), f64::from(self.max));
-                self.gradient.learn(round, &mut self.base, min, max);
-            } else if let Some(mean) = round.mean {
-                self.base.learn_under_load(mean);
-            }
+            self.learn_from(round, busy == Some(true), now);
         }
         moved
+    }
+
+    fn learn_from(&mut self, round: Round, busy: bool, now: Moment) {
+        let limit = self.size(now);
+        match self.search.learn(round, limit, self.min_busy, busy) {
+            Step::Searching => {}
+            Step::Found { base, width } => {
+                self.base.found(base);
+                self.gradient.resume(width);
+            }
+            Step::None if !busy => {
+                let (min, max) = (f64::from(self.min), f64::from(self.max));
+                self.gradient.learn(round, &mut self.base, min, max);
+            }
+            Step::None => {
+                if let Some(mean) = round.mean {
+                    self.base.learn_under_load(mean);
+                }
+            }
+        }
     }
 
     fn is_slow(&self, waited: Duration) -> bool {
@@ -304,6 +328,9 @@ impl Machine {
 
     /// How many may be in.
     fn size(&mut self, now: Moment) -> u32 {
+        if let Some(limit) = self.search.limit() {
+            return limit.clamp(self.min_busy, self.max);
+        }
         let by_latency = whole(self.gradient.limit()).clamp(self.min, self.max);
         match &mut self.throughput {
             Some(throughput) if throughput.cpu.is_busy(now) == Some(true) => {

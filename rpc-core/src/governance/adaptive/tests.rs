@@ -83,6 +83,25 @@ fn a_server_that_starts_under_overload_takes_in_no_more_than_it_begins_with() {
 }
 
 #[test]
+fn who_has_never_been_calm_finds_out_what_a_call_takes() {
+    for busy in [None, Some(Share::ONE)] {
+        let limit = Adaptive::server(at(0));
+        limit.observe_cpu(busy, at(0));
+        saturate(&limit, 0, 100, |in_use| 10 * MS * in_use.max(4) / 4);
+        assert_eq!(limit.baseline(), Some(10 * MS), "{busy:?}");
+        assert!(limit.max() <= 9, "{limit:?}, {busy:?}");
+    }
+}
+
+#[test]
+fn a_wide_service_that_is_full_from_the_first_call_on_is_found_to_be_wide() {
+    let limit = Adaptive::client(at(0));
+    saturate(&limit, 0, 30, |in_use| MS * in_use.max(400) / 400);
+    assert!(limit.max() > 400, "{limit:?}");
+    assert_eq!(limit.baseline(), Some(MS));
+}
+
+#[test]
 fn an_idle_cpu_does_not_hide_that_calls_wait_for_something_else() {
     let limit = Adaptive::server(at(0)).with_bounds(4, 500);
     run(&limit, 0, 1000, Sample::success(10 * MS));
