@@ -2,7 +2,8 @@
 //! limit, with one that somebody guessed, and with one that finds its own width.
 //!
 //! `cargo run --release -p examples --example overload` takes a minute. Calls compute there; with `-- waits` they
-//! wait for something else, the processors are idle, and latency is what an adaptive limit goes by.
+//! wait for something else, the processors are idle, and latency is what an adaptive limit goes by. With
+//! `-- cold` (or `-- waits cold`) the servers start in the middle of the overload.
 
 #[path = "../rpc-core/tests/overload/load.rs"]
 mod load;
@@ -20,7 +21,8 @@ const RECOVERY: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> Result<(), Status> {
-    let waits = std::env::args().any(|argument| argument == "waits");
+    let asked = |word| std::env::args().any(|argument| argument == word);
+    let (waits, cold) = (asked("waits"), asked("cold"));
     let work = if waits { Work::Waits } else { Work::computes() };
     let setup = Setup::new(work, "").await?;
     let unloaded = setup.callers(work.workers().div_ceil(2), CALM).await;
@@ -36,9 +38,14 @@ async fn main() -> Result<(), Status> {
     );
     for (name, rules) in modes(work) {
         let setup = Setup::new(work, &rules).await?;
-        // Calm at first: who has only seen overload takes the queue for the work.
-        setup.callers(1, CALM / 2).await;
-        for times in [1.0, 2.0, 5.0] {
+        let loads = match cold {
+            true => [5.0, 5.0, 2.0],
+            false => [1.0, 2.0, 5.0],
+        };
+        if !cold {
+            setup.callers(1, CALM / 2).await;
+        }
+        for times in loads {
             let outcome = setup.offer(times * capacity, PHASE).await;
             println!(
                 "{name:<9} {times:>4}x {:>6.0}/s {:>6.0}% {} {} {:>8} {:>6} {:>7}",
