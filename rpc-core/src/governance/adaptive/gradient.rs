@@ -40,7 +40,7 @@ const TO_GROW: f64 = 0.75;
 const START: f64 = 1.25;
 
 /// A share of dropped calls that is no reason to shrink: there are always some that time out.
-const NOISE: f64 = 0.01;
+pub(super) const NOISE: f64 = 0.01;
 
 /// With so few calls at a time, compared to before..
 const FEWER: f64 = 0.6;

@@ -9,6 +9,7 @@
 //!
 //! [`Baseline`]: super::measure::Baseline
 
+use super::gradient::NOISE;
 use super::measure::Round;
 
 /// What so few calls at a time took is believed, unless they kept the CPU busy.
@@ -77,7 +78,8 @@ impl Search {
 
     /// A round is over, while so many could be in. No fewer than `floor` are let in.
     pub(super) fn learn(&mut self, round: Round, limit: u32, floor: u32, busy: bool) -> Step {
-        let Some(mean) = round.mean else { return Step::None };
+        let mean = round.mean.filter(|_| round.dropped <= NOISE);
+        let Some(mean) = mean else { return self.end_early() };
         let (next, step) = match *self {
             Self::NotYet if round.peak <= CALM && !busy => (Self::Over, Step::None),
             // In this round it was filling up, so it says nothing.
@@ -87,6 +89,14 @@ impl Search {
         };
         *self = next;
         step
+    }
+
+    /// Calls were dropped: there is too much to do, and nothing to be compared.
+    fn end_early(&mut self) -> Step {
+        if let Self::At(_) = self {
+            *self = Self::NotYet;
+        }
+        Step::None
     }
 }
 
@@ -198,6 +208,16 @@ mod tests {
         assert_eq!(search.learn(round(19), 20, 2, false), Step::None);
         assert_eq!(search.limit(), None);
         assert_eq!(search.learn(round(20), 20, 2, false), Step::Searching, "it can begin again");
+    }
+
+    #[test]
+    fn calls_that_are_dropped_end_it() {
+        let mut search = Search::default();
+        (0..2).for_each(|_| _ = search.learn(round(20), 20, 2, false));
+        assert_eq!(search.limit(), Some(10));
+        let dropped = Round { dropped: 0.5, ..round(10) };
+        assert_eq!(search.learn(dropped, 10, 2, false), Step::None);
+        assert_eq!(search.limit(), None);
     }
 
     #[test]
