@@ -161,7 +161,7 @@ impl Status {
         self.0.executed
     }
 
-    /// How long the server asks callers to stay away.
+    /// How long whoever refused the call asks to stay away: the server, or a limit or breaker of this client.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
