@@ -38,8 +38,12 @@ fn methods_of(governance: &Governance, path: &str) -> BTreeSet<String> {
     if path.contains('/') {
         return BTreeSet::from([path.to_owned()]);
     }
-    let known = [Side::Client, Side::Server].into_iter().flat_map(|side| governance.paths(side));
-    known.filter(|known| service_of(known) == path).collect()
+    paths(governance).filter(|known| service_of(known) == path).collect()
+}
+
+/// Of all that this process calls or serves.
+fn paths(governance: &Governance) -> impl Iterator<Item = String> {
+    [Side::Client, Side::Server].into_iter().flat_map(|side| governance.paths(side))
 }
 
 fn service_of(path: &str) -> &str {
@@ -65,8 +69,7 @@ fn method(governance: &Governance, path: &str, now: Moment) -> String {
 
 /// What was meant by a path that is unknown, probably.
 fn instead(governance: &Governance, path: &str) -> String {
-    let mut known = governance.paths(Side::Client);
-    known.extend(governance.paths(Side::Server));
+    let known: Vec<_> = paths(governance).collect();
     let whole = path.contains('/');
     let known = known.iter().map(|known| if whole { known } else { service_of(known) });
     let known: Vec<_> = known.collect();
