@@ -199,11 +199,18 @@ fn responses() -> impl Strategy<Value = ResponseHead<'static>> {
         .prop_map(|(in_flight, utilization_permille)| Load { in_flight, utilization_permille });
     (
         (0u32..17, "\\PC{0,30}", compression(), vec(detail, 0..4), metadata()),
-        (option::of(number()), 0u32..3, any::<(bool, bool)>(), option::of(load), 0u32..2),
+        (
+            option::of(number()),
+            0u32..3,
+            any::<(bool, bool)>(),
+            option::of(load),
+            0u32..2,
+            "[a-z_]{0,12}",
+        ),
     )
         .prop_map(|(first, second)| {
             let (code, message, compression, details, metadata) = first;
-            let (retry_after_us, executed, (typed, degraded), load, origin) = second;
+            let (retry_after_us, executed, (typed, degraded), load, origin, refused_by) = second;
             ResponseHead {
                 code: Code::from_number(code),
                 message: message.into(),
@@ -216,6 +223,7 @@ fn responses() -> impl Strategy<Value = ResponseHead<'static>> {
                 degraded,
                 load,
                 origin: Origin::from_number(origin),
+                refused_by: refused_by.into(),
             }
         })
 }
@@ -316,6 +324,7 @@ fn response_message(head: &ResponseHead<'_>) -> DynamicMessage {
         ("executed", enum_number(head.executed.number())),
         ("degraded", Value::Bool(head.degraded)),
         ("origin", enum_number(head.origin.number())),
+        ("refused_by", Value::String(head.refused_by.to_string())),
     ];
     if let Some(micros) = head.retry_after_us {
         fields.push(("retry_after_us", Value::U64(micros)));

@@ -172,10 +172,11 @@ fn response_typed_error() -> Dump {
 fn response_refused() -> Dump {
     let head = ResponseHead {
         code: Code::ResourceExhausted,
-        message: "this server has 64 calls in flight, which is its limit".into(),
+        message: "the server's limit of 20/s (burst 5): retry in 50ms".into(),
         retry_after_us: Some(50_000),
         executed: Executed::No,
         origin: Origin::Framework,
+        refused_by: "limit".into(),
         ..ResponseHead::default()
     };
     one(Kind::RESPONSE, Flags::END, call(5), &head, b"")

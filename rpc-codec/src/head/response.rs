@@ -36,6 +36,8 @@ pub struct ResponseHead<'a> {
     pub load: Option<Load>,
     /// Which side of the server speaks.
     pub origin: Origin,
+    /// The rule that refused the call; empty if none did.
+    pub refused_by: Cow<'a, str>,
 }
 
 /// A detail of a failure: a type's name, and its encoded value.
@@ -61,6 +63,7 @@ impl Default for ResponseHead<'_> {
             degraded: false,
             load: None,
             origin: Origin::Handler,
+            refused_by: Cow::Borrowed(""),
         }
     }
 }
@@ -91,6 +94,7 @@ impl<'a> ResponseHead<'a> {
                 9 => head.degraded = field.bool()?,
                 10 => head.load = Some(read_load(&field, head.load.unwrap_or_default())?),
                 11 => head.origin = Origin::from_number(field.u32()?),
+                12 => head.refused_by = Cow::Borrowed(field.text()?),
                 _ => {}
             }
         }
@@ -127,7 +131,7 @@ impl Head for ResponseHead<'_> {
             .map(|detail| detail.type_name.len() + detail.value.len() + 12)
             .sum();
         let metadata = self.metadata.byte_len() + 8 * self.metadata.len();
-        self.message.len() + details + metadata + 16
+        self.message.len() + self.refused_by.len() + details + metadata + 16
     }
 
     fn encode(&self, dst: &mut BytesMut) {
@@ -148,5 +152,6 @@ impl Head for ResponseHead<'_> {
             put_numbers(dst, 10, load.in_flight.into(), load.utilization_permille.into());
         }
         put_number(dst, 11, u64::from(self.origin.number()));
+        put_bytes(dst, 12, self.refused_by.as_bytes());
     }
 }
