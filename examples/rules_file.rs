@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpc_core::Governance;
 use rpc_core::{Code, Server, Status, service};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 #[service(name = "shop.Inventory")]
 trait Inventory {
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     std::fs::write(&file, "[client.defaults]\nlimit = { rate = \"1/min\", burst = 1 }\n")?;
-    Governance::global().watch_file(&file).await?;
+    let mut standing = Governance::global().watch_file(&file).await?;
     assert!(!is_limited().await && is_limited().await, "it is in force at once");
     print!("{}", Governance::global().explain("shop.Inventory/price"));
 
@@ -70,19 +70,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     eventually("a change of the file is in force", async || !is_limited().await).await;
 
     std::fs::write(&file, "[client.defaults]\nlimt = { rate = \"1/min\" }\n")?;
-    let troubles = || Governance::global().troubles();
-    eventually("a mistake is noticed:", async || !troubles().is_empty()).await;
-    println!("  {}", troubles()[0]);
+    let noticed = standing.wait_for(|standing| standing.trouble.is_some());
+    let noticed = timeout(Duration::from_secs(20), noticed).await??.trouble.clone();
+    println!("a mistake is noticed: {}", noticed.expect("waited for"));
     assert!(!is_limited().await, "what was good stays in force");
 
     // Another process that starts now finds what was good beside the file.
     let another = Governance::new();
-    another.watch_file(&file).await?;
-    println!("it starts with: {:?}", another.history("rules.toml")[0].rules.to_string());
+    let standing = another.watch_file(&file).await?.borrow().clone();
+    let rules = standing.rules.expect("it would have failed without");
+    println!("another process starts with: {:?}", rules.to_string());
+    println!("and knows that something is wrong: {}", standing.trouble.is_some());
 
     // And the way back, while somebody looks for the reason.
-    let version = Governance::global().roll_back("rules.toml", Some(1), "anna")?;
-    println!("version {version} is version 1 again");
+    let name = file.to_string_lossy();
+    Governance::global().roll_back(&name, Some(1), "anna")?;
+    println!("{}", Governance::global().history(&name)[0]);
     eventually("the first limit is back", is_limited).await;
     Ok(())
 }

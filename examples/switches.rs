@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpc_core::control::{Governance, Switch};
 use rpc_core::governance::breaker::Mode;
-use rpc_core::governance::rules::Side;
+use rpc_core::governance::rules::{RuleKey, Side};
 use rpc_core::{Server, Status, service};
 use tokio::time::sleep;
 
@@ -67,9 +67,34 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(related().await?, ["B-4"]);
     println!("a minute later both have expired");
 
-    governance.force_breaker(PRICE, Mode::ForcedOpen);
-    println!("{}", price().await.unwrap_err());
-    governance.force_breaker(PRICE, Mode::Automatic);
+    // Or without the server at once, whatever the level; and that taken back before it expires.
+    governance.switch(Switch {
+        side: Side::Client,
+        target: PRICE,
+        key: "degrade",
+        value: "true",
+        by: "bob",
+        lasts: 12 * MINUTE,
+    })?;
+    let refused = price().await.unwrap_err();
+    assert_eq!(refused.refused_by(), Some(RuleKey::Degrade));
+    println!("{refused}");
+    assert!(governance.clear_switch(Side::Client, PRICE, "degrade")?);
     price().await?;
+
+    governance.force_breaker(PRICE, Mode::ForcedOpen, "anna", MINUTE)?;
+    println!("{}", price().await.unwrap_err());
+    governance.force_breaker(PRICE, Mode::Automatic, "anna", MINUTE)?;
+    price().await?;
+
+    let slip = Switch {
+        side: Side::Client,
+        target: "shop.Inventory/prise",
+        key: "degrade",
+        value: "true",
+        by: "bob",
+        lasts: MINUTE,
+    };
+    println!("{}", governance.switch(slip).unwrap_err());
     Ok(())
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 pub use rpc_codec::{Code, Detail, Executed};
 
+use crate::governance::rules::RuleKey;
+
 /// Why a call failed, who says so, and whether its handler may have run.
 ///
 /// One pointer wide and cheap to clone. Build one with the constructor named after its code:
@@ -38,6 +40,7 @@ struct Inner {
     /// Came over the wire or from this process's own client: someone else's words. A handler that
     /// returns such a status speaks for itself, see [`Status::said_by_handler`].
     received: bool,
+    refused_by: Option<RuleKey>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -75,6 +78,7 @@ impl Status {
             executed: Executed::Yes,
             retry_after: None,
             received: false,
+            refused_by: None,
             source: None,
         }))
     }
@@ -171,6 +175,27 @@ impl Status {
         self.0.executed == Executed::No && self.0.origin != Origin::Handler
     }
 
+    /// Which rule refused the call: one of this process if its [`origin`](Self::origin) is the client, else
+    /// one of the server. `None` if it is no refusal, or not one of a rule: a full server, a drain.
+    ///
+    /// ```
+    /// use rpc_core::governance::rules::RuleKey;
+    /// use rpc_core::{Origin, Status};
+    ///
+    /// fn blame(status: &Status) -> &'static str {
+    ///     match (status.refused_by(), status.origin()) {
+    ///         (Some(RuleKey::Limit), Origin::Client) => "we call too often",
+    ///         (Some(RuleKey::Limit), _) => "they let nobody call so often",
+    ///         (Some(_), _) => "some other rule",
+    ///         (None, _) => "no rule",
+    ///     }
+    /// }
+    /// assert_eq!(blame(&Status::unavailable("the database is down")), "no rule");
+    /// ```
+    pub fn refused_by(&self) -> Option<RuleKey> {
+        self.0.refused_by
+    }
+
     /// The handler is known to have run.
     pub fn was_executed(&self) -> bool {
         self.0.executed == Executed::Yes
@@ -202,6 +227,12 @@ impl Status {
         inner.origin = origin;
         inner.executed = executed;
         inner.received = true;
+        self
+    }
+
+    /// The same refusal, of this rule.
+    pub(crate) fn refused_by_rule(mut self, rule: RuleKey) -> Self {
+        self.inner_mut().refused_by = Some(rule);
         self
     }
 
@@ -237,6 +268,7 @@ impl Status {
                 inner.executed = Executed::Maybe;
             }
             inner.retry_after = None;
+            inner.refused_by = None;
         }
         inner.received = true;
         self
@@ -269,6 +301,9 @@ impl fmt::Debug for Status {
             .field("message", &self.0.message)
             .field("origin", &self.0.origin)
             .field("executed", &self.0.executed);
+        if let Some(rule) = self.0.refused_by {
+            out.field("refused_by", &rule.name());
+        }
         if let Some(wait) = self.0.retry_after {
             out.field("retry_after", &wait);
         }
@@ -420,13 +455,14 @@ mod tests {
     #[test]
     fn a_downstream_refusal_does_not_say_not_executed_upstream() {
         let downstream = Status::refused(Code::ResourceExhausted, "full")
+            .refused_by_rule(RuleKey::Limit)
             .with_retry_after(Duration::from_secs(1));
         assert!(downstream.is_refusal() && downstream.is_safe_to_retry());
 
         let sent = downstream.said_by_handler();
         assert_eq!(sent.origin(), Origin::Handler);
         assert_eq!(sent.executed(), Executed::Maybe);
-        assert_eq!(sent.retry_after(), None);
+        assert_eq!((sent.retry_after(), sent.refused_by()), (None, None));
         assert!(!sent.is_safe_to_retry() && !sent.is_refusal());
     }
 

@@ -18,8 +18,9 @@ use super::governed::Governed;
 use super::node::Node;
 use crate::clock::Now;
 use crate::context::Context;
+use crate::control::Further;
 use crate::governance::outcome::Outcome;
-use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy};
+use crate::governance::retry::{Facts, MAX_RESENDS, Retry, RetryPolicy, Stop};
 use crate::governance::rules::RuleKey;
 use crate::governance::{Moment, Rough};
 use crate::request::{Request, Response};
@@ -85,6 +86,7 @@ impl<'a> Attempts<'a> {
                 let _ = call.refused(RuleKey::Retry, failed.clone());
                 return Err(failed);
             }
+            let count = |further| call.method.further.add(further, now.moment);
             match next.paid_from(&call.steps.budget, now.moment) {
                 Retry::Go { after, is_free } => {
                     if is_free {
@@ -93,6 +95,7 @@ impl<'a> Attempts<'a> {
                             facts.resends = MAX_RESENDS;
                         }
                     } else {
+                        count(Further::Retried);
                         facts.attempts += 1;
                         request.attempt = self.send_another();
                     }
@@ -101,6 +104,9 @@ impl<'a> Attempts<'a> {
                     }
                 }
                 Retry::Stop(why) => {
+                    if why == Stop::OutOfBudget {
+                        count(Further::Unpaid);
+                    }
                     if why.silences_callers() {
                         Context::current().silence_retries();
                     }
@@ -170,7 +176,11 @@ impl<'a> Attempts<'a> {
             let _ = call.refused(RuleKey::Hedge, Status::local(Code::Unavailable, slow));
             return false;
         }
-        call.steps.budget.withdraw(Moment::now())
+        let now = Moment::now();
+        let is_paid = call.steps.budget.withdraw(now);
+        let further = if is_paid { Further::Hedged } else { Further::Unpaid };
+        call.method.further.add(further, now);
+        is_paid
     }
 
     /// One more attempt, on another node if there is one.
@@ -312,6 +322,9 @@ impl Watch<'_> {
     #[inline(always)]
     fn end_with(&mut self, answer: &Answer) {
         let arrived = answer.as_ref().ok().and_then(|response| response.arrived);
+        if let Err(failed) = answer {
+            self.call.method.attempt_failed(failed, Moment::now());
+        }
         self.end(self.call.method.about.outcome(answer), arrived);
     }
 

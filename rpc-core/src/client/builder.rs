@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::connection::{Limits, check_name};
 use crate::control::{BUILDER, Governance, rules_of_builder};
 use crate::governance::rules::{RuleSet, Side, Strength};
+use crate::method::Method;
 use crate::service::{CallLayer, Layers};
 use crate::status::Status;
 use crate::transport::{Connect, Network, Sockets};
@@ -73,9 +74,18 @@ impl ChannelBuilder {
     /// # Cancel safety
     /// It is ready at once.
     pub async fn connect(self, address: &str) -> Result<Channel, Status> {
+        self.connect_for(None, address)
+    }
+
+    /// A channel for these methods, or for whichever there will be.
+    fn connect_for(
+        self,
+        methods: Option<&'static [Method]>,
+        address: &str,
+    ) -> Result<Channel, Status> {
         let Self { mut parts, rules, .. } = self;
         check_name("client", &parts.config.name)?;
-        parts.rules = rules_of_builder(Side::Client, &rules)?;
+        parts.rules = rules_of_builder(Side::Client, &rules, methods.map(<[Method]>::iter))?;
         let addresses = Address::parse_list(address)?;
         Ok(Channel::new(parts, addresses, address))
     }
@@ -219,12 +229,13 @@ impl<C: Client> ClientBuilder<C> {
     /// that offer its service only.
     ///
     /// # Errors
-    /// *Invalid argument* for a bad address or a name that is too long.
+    /// *Invalid argument* for a bad address, a name that is too long or rules that are wrong, which they
+    /// are as well if they are about methods that this client does not have.
     ///
     /// # Cancel safety
     /// It is ready at once.
     pub async fn connect(self, address: &str) -> Result<C, Status> {
-        Ok(C::over(self.channel.connect(address).await?))
+        Ok(C::over(self.channel.connect_for(Some(C::METHODS), address)?))
     }
 }
 

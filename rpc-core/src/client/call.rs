@@ -17,8 +17,9 @@ use crate::clock::Now;
 use crate::connection::{Answer, Limits, nudged};
 use crate::context::{BAGGAGE, Context};
 use crate::control::{ClientMethod, ClientSteps};
-use crate::governance::Rough;
 use crate::governance::outcome::Outcome;
+use crate::governance::rules::RuleKey;
+use crate::governance::{Moment, Rough};
 use crate::report::{CallReport, Facts};
 use crate::request::{AppErrorHead, Destination, Request, Response};
 use crate::service::{BoxFuture, BoxService};
@@ -83,9 +84,13 @@ fn ungoverned<'a>(
         let (index, node) = settle(core, method, request, now.instant)?;
         let failed = match attempt(core, node, request, now.instant, facts).await {
             Err(status) if is_free_to_resend(&status) => status,
-            result => return result,
+            Err(status) => {
+                method.attempt_failed(&status, Moment::now());
+                return Err(status);
+            }
+            answered => return answered,
         };
-        Box::pin(elsewhere(core, request, index, failed, facts)).await
+        Box::pin(elsewhere(core, method, request, index, failed, facts)).await
     }
 }
 
@@ -148,6 +153,7 @@ pub(super) fn deadline(
 /// A call that has run nowhere, once more on other nodes.
 async fn elsewhere(
     core: &Core,
+    method: &ClientMethod,
     request: &Request,
     first: usize,
     mut failed: Status,
@@ -162,7 +168,11 @@ async fn elsewhere(
         let (index, node) = core.pick(&tried).ok_or_else(nowhere)?;
         match attempt(core, node, request, Instant::now(), facts).await {
             Err(status) if is_free_to_resend(&status) => failed = status,
-            result => return result,
+            Err(status) => {
+                method.attempt_failed(&status, Moment::now());
+                return Err(status);
+            }
+            answered => return answered,
         }
         tried.push(index);
     }
@@ -298,7 +308,11 @@ fn status(head: &ResponseHead<'_>) -> Status {
     if let Some(micros) = head.retry_after_us {
         status = status.with_retry_after(std::time::Duration::from_micros(micros));
     }
-    status.from(origin, head.executed)
+    let status = status.from(origin, head.executed);
+    match RuleKey::named(&head.refused_by) {
+        Some(rule) => status.refused_by_rule(rule),
+        None => status,
+    }
 }
 
 impl Destination for Node {

@@ -123,7 +123,7 @@ impl<'a> Governed<'a> {
     #[inline(always)]
     fn pass_at_once(&mut self, request: &Request) -> bool {
         let steps = self.steps;
-        let passes = steps.degraded.is_none()
+        let passes = steps.switched_off.is_none()
             && steps.breaker.as_ref().is_none_or(|step| self.admit_at_once(step, request))
             && steps.concurrency.as_ref().is_none_or(|step| self.enter_at_once(step))
             && steps.limit.as_ref().is_none_or(|step| step.take_turn(&self.asking(request)));
@@ -161,19 +161,20 @@ impl<'a> Governed<'a> {
     }
 
     fn is_wanted(&self) -> Result<(), Status> {
-        match &self.steps.degraded {
+        match &self.steps.switched_off {
             None => Ok(()),
-            Some(degraded) => self.refused(RuleKey::Degrade, *degraded),
+            Some(switched_off) => self.refused(RuleKey::Degrade, switched_off.at(self.moment())),
         }
     }
 
     fn peek_at_breaker(&self, request: &Request) -> Result<(), Status> {
         let Some(step) = &self.steps.breaker else { return Ok(()) };
-        match step.of(&self.asking(request)).peek(self.moment()) {
+        let asking = self.asking(request);
+        match step.of(&asking).peek(self.moment()) {
             Ok(()) => Ok(()),
             // Only counted where the call goes on, which will ask for a permit.
             Err(_) if self.is_dark(RuleKey::Breaker) => Ok(()),
-            Err(open) => self.refused(RuleKey::Breaker, open),
+            Err(open) => self.refused(RuleKey::Breaker, step.explained(open, &asking)),
         }
     }
 
@@ -218,9 +219,10 @@ impl<'a> Governed<'a> {
     /// Gets leave to go on, and owes the breaker a verdict.
     fn admit(&mut self, request: &Request) -> Result<(), Status> {
         let Some(step) = &self.steps.breaker else { return Ok(()) };
-        match Breaker::admit(step.of(&self.asking(request)), self.moment()) {
+        let asking = self.asking(request);
+        match Breaker::admit(step.of(&asking), self.moment()) {
             Ok(permit) => self.permit = Some(Watched { permit, begun: self.moment() }),
-            Err(open) => self.refused(RuleKey::Breaker, open)?,
+            Err(open) => self.refused(RuleKey::Breaker, step.explained(open, &asking))?,
         }
         Ok(())
     }

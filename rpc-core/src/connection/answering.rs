@@ -15,6 +15,7 @@ use super::Limits;
 use super::compressed::deflate;
 use super::outbox::Outbox;
 use crate::context::Context;
+use crate::governance::rules::RuleKey;
 use crate::request::Response;
 use crate::status::{Executed, Origin, Status};
 
@@ -262,6 +263,7 @@ impl Served {
                 Origin::Handler => rpc_codec::Origin::Handler,
                 _ => rpc_codec::Origin::Framework,
             },
+            refused_by: status.refused_by().map_or("", RuleKey::name).into(),
             ..ResponseHead::default()
         };
         if self.outbox.push_response(call, &head, &Bytes::new()).is_err() {

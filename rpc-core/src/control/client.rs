@@ -9,22 +9,23 @@ use std::time::Duration;
 use rpc_codec::Priority;
 
 use super::concurrency::ConcurrencyStep;
+use super::further::FurtherCounts;
 use super::last_good::LastGoodStep;
 use super::refusals::Refusals;
 use super::steps::{Asking, ByKey, Held, RateStep};
 use crate::governance::Moment;
-use crate::governance::breaker::Breaker;
+use crate::governance::breaker::{Breaker, CircuitOpen, Mode, State};
 use crate::governance::fallback::{Degrade, Degraded};
 use crate::governance::hedge::Hedge;
 use crate::governance::outcome::{Classify, Degradation, Outcome};
 use crate::governance::retry::{Budget, RetryPolicy};
 use crate::governance::rules::{
-    BreakerRule, ConcurrencyRule, FallbackRule, HedgeRule, Keys, MethodFacts, Resolved, RuleKey,
-    RuleSet, Rules, Setting, lesser,
+    BreakerRule, ConcurrencyRule, FallbackRule, HedgeRule, Keys, MethodFacts, Origin, Resolved,
+    RuleKey, RuleSet, Rules, Setting, lesser,
 };
 use crate::method::Method;
 use crate::request::Response;
-use crate::status::Status;
+use crate::status::{self, Status};
 
 /// What is known of a method whatever the rules.
 #[derive(Debug)]
@@ -48,13 +49,8 @@ pub(crate) struct Known {
 impl About {
     /// A method that `#[service]` knows.
     pub(crate) fn method(method: &Method) -> Self {
-        let default = Some(Setting::On(FallbackRule::Default));
         let known = Known {
-            facts: MethodFacts {
-                idempotent: method.is_idempotent(),
-                oneway: method.is_oneway(),
-                returns_default: method.rules().fallback == default,
-            },
+            facts: facts_of(method),
             classify: method.classify(),
             attribute: method.rules().clone(),
         };
@@ -90,6 +86,15 @@ impl About {
     }
 }
 
+/// What rules have to fit.
+pub(super) fn facts_of(method: &Method) -> MethodFacts {
+    MethodFacts {
+        idempotent: method.is_idempotent(),
+        oneway: method.is_oneway(),
+        returns_default: method.rules().fallback == Some(Setting::On(FallbackRule::Default)),
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct ClientMethod {
@@ -107,6 +112,9 @@ pub(crate) struct ClientMethod {
     max_timeout: AtomicU64,
     steps: RwLock<Arc<ClientSteps>>,
     pub(crate) refusals: Refusals,
+    /// What servers refused: each attempt is one.
+    pub(crate) of_servers: Refusals,
+    pub(crate) further: FurtherCounts,
     degraded: [AtomicU64; Degradation::COUNT],
 }
 
@@ -117,7 +125,7 @@ pub(crate) struct ClientSteps {
     pub(crate) per_try: Option<Duration>,
     pub(crate) priority: Option<Priority>,
     pub(crate) max_priority: Option<Priority>,
-    pub(crate) degraded: Option<Degraded>,
+    pub(crate) switched_off: Option<SwitchedOff>,
     pub(crate) limit: Option<RateStep>,
     pub(crate) concurrency: Option<ConcurrencyStep>,
     pub(crate) breaker: Option<BreakerStep>,
@@ -130,35 +138,103 @@ pub(crate) struct ClientSteps {
     pub(crate) budget: Arc<Budget>,
 }
 
+/// Who switches a method off, and until when.
+#[derive(Debug)]
+pub(crate) struct SwitchedOff {
+    degraded: Degraded,
+    by: Option<Origin>,
+}
+
+impl SwitchedOff {
+    fn of(resolved: &Resolved) -> Option<Self> {
+        let (level, set_level) = resolved.level.clone().unzip();
+        let degraded = Degrade::of(&resolved.rules).check(level.unwrap_or_default()).err()?;
+        let says = resolved.decision(RuleKey::Degrade).and_then(|decision| decision.said.as_ref());
+        let by = match degraded.level() {
+            None => says.map(|said| said.origin.clone()),
+            Some(_) => set_level,
+        };
+        Some(Self { degraded, by })
+    }
+
+    /// What a call is told now.
+    pub(crate) fn at(&self, now: Moment) -> Degraded {
+        let degraded = self.degraded.clone();
+        match &self.by {
+            None => degraded,
+            Some(by) => {
+                let left = by.expires.map(|expires| expires.since(now));
+                degraded.said_by(by.to_string().into(), left)
+            }
+        }
+    }
+}
+
 /// The breaker of a method.
 #[derive(Debug)]
 pub(crate) struct BreakerStep {
     pub(crate) rule: BreakerRule,
     pub(crate) breakers: Arc<ByKey<Breaker>>,
+    pub(crate) forced: Option<Arc<Forced>>,
+}
+
+/// What a person wants a method's breakers to do, for a while.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Forced {
+    pub(crate) mode: Mode,
+    pub(crate) by: Arc<str>,
+    pub(crate) expires: Moment,
 }
 
 impl BreakerStep {
     /// By this rule; what `before` has seen goes on to count.
-    fn new(rule: &BreakerRule, before: Option<&Self>, now: Moment) -> Self {
+    fn new(
+        rule: &BreakerRule,
+        forced: Option<Arc<Forced>>,
+        before: Option<&Self>,
+        now: Moment,
+    ) -> Self {
+        let mode = mode(forced.as_deref());
         let breakers = ByKey::renewed(
             rule.key.as_ref(),
             before.map(|before| &before.breakers),
-            |breaker| drop(breaker.reconfigure(rule, now)),
-            || breaker(rule, now),
+            |breaker| {
+                breaker.reconfigure(rule, now);
+                breaker.force(mode, now);
+            },
+            || breaker(rule, mode, now),
         );
-        Self { rule: rule.clone(), breakers }
+        Self { rule: rule.clone(), breakers, forced }
     }
 
     /// The breaker of this call.
     #[inline(always)]
     pub(crate) fn of(&self, asking: &Asking<'_>) -> Held<'_, Breaker> {
-        self.breakers.of(asking, || breaker(&self.rule, asking.now))
+        let mode = || mode(self.forced.as_deref());
+        self.breakers.of(asking, || breaker(&self.rule, mode(), asking.now))
+    }
+
+    /// The same refusal, which says whose breaker it is, and who forces it.
+    pub(crate) fn explained(&self, refusal: CircuitOpen, asking: &Asking<'_>) -> CircuitOpen {
+        let refusal = refusal.of(self.breakers.whose(asking));
+        match &self.forced {
+            Some(forced) if refusal.state() == State::ForcedOpen => {
+                refusal.forced_by(forced.by.clone(), forced.expires.since(asking.now))
+            }
+            _ => refusal,
+        }
     }
 }
 
+fn mode(forced: Option<&Forced>) -> Mode {
+    forced.map_or(Mode::Automatic, |forced| forced.mode)
+}
+
 /// A breaker whose jitter is its own.
-fn breaker(rule: &BreakerRule, now: Moment) -> Breaker {
-    Breaker::new(rule, now, fastrand::u64(..))
+fn breaker(rule: &BreakerRule, mode: Mode, now: Moment) -> Breaker {
+    let breaker = Breaker::new(rule, now, fastrand::u64(..));
+    breaker.force(mode, now);
+    breaker
 }
 
 /// Hedging of a method.
@@ -200,6 +276,8 @@ impl ClientMethod {
             max_timeout: AtomicU64::new(u64::MAX),
             steps: RwLock::new(Arc::new(steps)),
             refusals: Refusals::default(),
+            of_servers: Refusals::default(),
+            further: FurtherCounts::default(),
             degraded: Default::default(),
         }
     }
@@ -236,14 +314,19 @@ impl ClientMethod {
         self.timeout(None, default)
     }
 
-    /// Puts other rules in force. Machines whose rule goes on keep what they know.
-    pub(crate) fn renew(&self, resolve: impl FnOnce() -> Resolved, now: Moment) {
+    /// Puts other rules in force, and breakers under somebody's hand or out of it. Machines whose rule goes
+    /// on keep what they know.
+    pub(crate) fn renew(
+        &self,
+        resolve: impl FnOnce() -> (Resolved, Option<Arc<Forced>>),
+        now: Moment,
+    ) {
         // Resolved under the lock, so that of two changes the later one stays.
         let mut slot = self.steps.write().unwrap_or_else(PoisonError::into_inner);
-        let resolved = &resolve();
+        let (resolved, forced) = &resolve();
         let rules = &resolved.rules;
         let before = slot.clone();
-        let steps = ClientSteps::new(resolved, &before, self.about.is_idempotent(), now);
+        let steps = ClientSteps::new(resolved, forced, &before, self.about.is_idempotent(), now);
         let nanos = |said: &Option<Setting<Duration>>| match said {
             Some(Setting::On(duration)) => crate::governance::nanos(*duration),
             _ => u64::MAX,
@@ -271,6 +354,14 @@ impl ClientMethod {
         self.refusals.refuse(by, steps.dark.contains(by), why.into(), now)
     }
 
+    /// An attempt has failed. Whatever a server refused is kept, for people.
+    #[cold]
+    pub(crate) fn attempt_failed(&self, failed: &Status, now: Moment) {
+        if failed.origin() == status::Origin::Server && failed.is_refusal() {
+            self.of_servers.note(failed.refused_by(), false, failed, now);
+        }
+    }
+
     /// A fallback was asked.
     pub(crate) fn count_degraded(&self, degradation: Degradation) {
         self.degraded[degradation as usize].fetch_add(1, Ordering::Relaxed);
@@ -288,10 +379,15 @@ impl ClientSteps {
         self.max_priority.map_or(priority, |max| lesser(priority, max))
     }
 
-    fn new(resolved: &Resolved, before: &Self, is_idempotent: bool, now: Moment) -> Self {
+    fn new(
+        resolved: &Resolved,
+        forced: &Option<Arc<Forced>>,
+        before: &Self,
+        is_idempotent: bool,
+        now: Moment,
+    ) -> Self {
         let Rules { limit, concurrency, breaker, retry, hedge, fallback, .. } = &resolved.rules;
         let cap = max_concurrency(&resolved.caps);
-        let level = resolved.level.as_ref().map_or(0, |(level, _)| *level);
         let last_good = match fallback {
             Some(Setting::On(FallbackRule::LastGood { ttl, max, vary })) => {
                 Some(LastGoodStep::new(*ttl, *max, vary.clone(), before.last_good.as_ref()))
@@ -303,11 +399,12 @@ impl ClientSteps {
             per_try: on(&resolved.rules.per_try).copied(),
             priority: on(&resolved.rules.priority).copied(),
             max_priority: on(&resolved.caps.priority).copied(),
-            degraded: Degrade::of(&resolved.rules).check(level).err(),
+            switched_off: SwitchedOff::of(resolved),
             limit: on(limit).map(|rule| RateStep::new(rule, before.limit.as_ref(), now)),
             concurrency: on(concurrency)
                 .map(|rule| ConcurrencyStep::client(*rule, cap, before.concurrency.as_ref(), now)),
-            breaker: on(breaker).map(|rule| BreakerStep::new(rule, before.breaker.as_ref(), now)),
+            breaker: on(breaker)
+                .map(|rule| BreakerStep::new(rule, forced.clone(), before.breaker.as_ref(), now)),
             retry: on(retry).map(|rule| RetryPolicy::new(*rule)),
             // A file may ask for it, for a method that must not run twice.
             hedge: on(hedge)
@@ -325,7 +422,7 @@ impl ClientSteps {
         self.per_try.is_some()
             || self.priority.is_some()
             || self.max_priority.is_some()
-            || self.degraded.is_some()
+            || self.switched_off.is_some()
             || self.limit.is_some()
             || self.concurrency.is_some()
             || self.breaker.is_some()

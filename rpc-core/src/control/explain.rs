@@ -1,36 +1,69 @@
 //! What is in force for a method and what it has refused, for a person at three in the morning.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 
-use super::client::ClientMethod;
+use super::client::{BreakerStep, ClientMethod};
+use super::concurrency::ConcurrencyStep;
+use super::further::Further;
 use super::governance::Governance;
 use super::refusals::Refusals;
 use super::server::ServerMethod;
+use super::slips;
+use super::source::Trouble;
+use super::steps::RateStep;
+use super::wall::wall;
 use crate::governance::Moment;
-use crate::governance::breaker::State;
+use crate::governance::breaker::{CircuitOpen, State};
+use crate::governance::limit::RateLimited;
 use crate::governance::outcome::Degradation;
 use crate::governance::rules::{
-    FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, nearest,
+    FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, in_words, nearest, quoted,
 };
+use crate::status::Status;
 
-/// Everything about this path, of a method or of a service.
+/// Everything about this path, of a method or of a service; of all there is, if it is empty.
 pub(super) fn explained(governance: &Governance, path: &str, now: Moment) -> String {
     let mut text: String =
         methods_of(governance, path).iter().map(|path| method(governance, path, now)).collect();
     if text.is_empty() {
-        text = format!(
-            "{path}: nobody in this process calls or serves it{}\n",
-            instead(governance, path)
-        );
+        text = match path {
+            "" => "nobody in this process calls or serves anything\n".to_owned(),
+            path => format!(
+                "{path}: nobody in this process calls or serves it{}\n",
+                instead(governance, path)
+            ),
+        };
     }
-    for slip in governance.slips() {
+    if let Some((level, origin)) = governance.level().filter(|(level, _)| *level > 0) {
+        let expires = origin.expires.map(|expires| in_words(expires.since(now)));
+        let expires = expires.map(|left| format!(", expires in {left}")).unwrap_or_default();
+        text.push_str(&format!("the level of this process is {level}: {origin}{expires}\n"));
+    }
+    for slip in slips::all(governance) {
         text.push_str(&format!("without effect: {slip}\n"));
     }
     for trouble in governance.troubles() {
-        text.push_str(&format!("not in force: {trouble}\n"));
+        text.push_str(&troubled(&trouble));
     }
     text
+}
+
+/// What it means that a source is in trouble.
+fn troubled(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Refused(mistakes) => {
+            let source = mistakes.iter().next().map(|first| first.source.to_string());
+            let source = source.unwrap_or_default();
+            let wrong = mistakes.to_string().replace('\n', "\n  ");
+            format!(
+                "not in force: {source} as it is now; what it said before is. Wrong:\n  {wrong}\n"
+            )
+        }
+        Trouble::Unreadable { .. } => format!("not in force: {trouble}; what it said before is\n"),
+        Trouble::NotKept { .. } => format!("in force, but {trouble}\n"),
+    }
 }
 
 /// The methods that are known of a service, or the one of this path.
@@ -38,7 +71,7 @@ fn methods_of(governance: &Governance, path: &str) -> BTreeSet<String> {
     if path.contains('/') {
         return BTreeSet::from([path.to_owned()]);
     }
-    paths(governance).filter(|known| service_of(known) == path).collect()
+    paths(governance).filter(|known| path.is_empty() || service_of(known) == path).collect()
 }
 
 /// Of all that this process calls or serves.
@@ -50,7 +83,7 @@ fn service_of(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(service, _)| service)
 }
 
-/// A method as it is called, at each target, and as it is served.
+/// A method as it is called, at each target, and as it is served, by each server.
 fn method(governance: &Governance, path: &str, now: Moment) -> String {
     let mut text = String::new();
     let clients = governance.clients_of(path);
@@ -61,8 +94,12 @@ fn method(governance: &Governance, path: &str, now: Moment) -> String {
         let resolved = governance.resolve_client(method);
         text.push_str(&explain(&resolved, now, &of_client(method, &resolved, now)));
     }
-    for method in governance.servers_of(path) {
-        text.push_str(&explain(&governance.resolve_server(&method), now, &of_server(&method, now)));
+    let servers = governance.served().of(path);
+    for (at, method) in &servers {
+        if servers.len() > 1 {
+            text.push_str(&format!("at {at}: "));
+        }
+        text.push_str(&explain(&governance.resolve_server(method), now, &of_server(method, now)));
     }
     text
 }
@@ -79,46 +116,86 @@ fn instead(governance: &Governance, path: &str) -> String {
 fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Live> {
     let steps = method.steps();
     let mut live = out_of_place(method, &resolved.rules);
-    if let Some(step) = &steps.breaker {
-        if step.rule.key.is_some() {
-            let (mut all, mut not_closed) = (0, 0);
-            step.breakers.for_each(|breaker| {
-                all += 1;
-                not_closed += usize::from(breaker.state(now) != State::Closed);
-            });
-            let how_many = format!("{not_closed} of {all} not closed");
-            live.push(Live::Note(RuleKey::Breaker, how_many));
-        } else {
-            step.breakers.for_each(|only| {
-                let only = only.snapshot(now);
-                let text = only.to_string();
-                live.push(match only.state {
-                    State::Closed => Live::Note(RuleKey::Breaker, text),
-                    _ => Live::Instead(RuleKey::Breaker, text),
-                });
-            });
-        }
-    }
+    live.extend(steps.limit.as_ref().and_then(kept));
+    live.extend(steps.breaker.as_ref().map(|step| of_breaker(step, now)));
     let retries = steps.retry.as_ref().map(|_| RuleKey::Retry);
     let hedges = steps.hedge.as_ref().map(|_| RuleKey::Hedge);
+    for (key, further, verb) in
+        [(retries, Further::Retried, "retried"), (hedges, Further::Hedged, "hedged")]
+    {
+        let count = method.further.of_minute(further, now);
+        if let Some(key) = key
+            && count > 0
+        {
+            live.push(Live::Note(key, format!("{verb} {} in the last minute", times(count))));
+        }
+    }
     if let Some(key) = retries.or(hedges) {
-        let left = format!("{} left in the budget", steps.budget.balance(now));
-        live.push(Live::Note(key, left));
+        let left = steps.budget.balance(now);
+        let note = match method.further.of_minute(Further::Unpaid, now) {
+            0 => format!("{left} left in the budget"),
+            unpaid => format!("{left} left in the budget, which did not pay {}", times(unpaid)),
+        };
+        live.push(Live::Note(key, note));
     }
-    if let Some(limit) = steps.concurrency.as_ref().and_then(|step| step.adaptive()) {
-        let now = format!("{} of {} under way", limit.in_use(), limit.max());
-        live.push(Live::Note(RuleKey::Concurrency, now));
-    }
-    let answered = method.degraded(Degradation::Answered);
-    let failed = method.degraded(Degradation::Failed);
-    if answered > 0 {
-        live.push(Live::Note(RuleKey::Fallback, format!("answered {}", calls(answered))));
-    }
-    if failed > 0 {
-        live.push(Live::Note(RuleKey::Fallback, format!("failed for {}", calls(failed))));
+    live.extend(steps.concurrency.as_ref().and_then(under_way));
+    for (degradation, verb) in
+        [(Degradation::Answered, "answered"), (Degradation::Failed, "failed for")]
+    {
+        let count = method.degraded(degradation);
+        if count > 0 {
+            live.push(Live::Note(RuleKey::Fallback, format!("{verb} {}", calls(count))));
+        }
     }
     live.extend(refused(&method.refusals, now));
+    live.extend(line("servers", "refused ", " attempts", &method.of_servers, false, now));
     live
+}
+
+/// What its breaker does, or each of its breakers.
+fn of_breaker(step: &BreakerStep, now: Moment) -> Live {
+    let held = step.forced.as_ref().map(|forced| {
+        format!(" by {}, expires in {}", forced.by, in_words(forced.expires.since(now)))
+    });
+    let held = held.unwrap_or_default();
+    let (mut all, mut not_closed, mut only) = (0, Vec::new(), None);
+    step.breakers.for_each(|whose, breaker| {
+        all += 1;
+        match whose {
+            None => only = Some(breaker.snapshot(now)),
+            Some(whose) if breaker.state(now) != State::Closed => not_closed.push(whose.to_owned()),
+            Some(_) => {}
+        }
+    });
+    match only {
+        Some(only) if only.state == State::Closed => {
+            Live::Note(RuleKey::Breaker, format!("{only}{held}"))
+        }
+        Some(only) => Live::Instead(RuleKey::Breaker, format!("{only}{held}")),
+        None => {
+            let many = not_closed.len();
+            let some: Vec<_> = not_closed.iter().take(3).map(|whose| quoted(whose)).collect();
+            let some = match (some.is_empty(), many > some.len()) {
+                (true, _) => String::new(),
+                (false, false) => format!(": {}", some.join(", ")),
+                (false, true) => format!(": {}, ..", some.join(", ")),
+            };
+            Live::Note(RuleKey::Breaker, format!("{many} of {all} not closed{some}{held}"))
+        }
+    }
+}
+
+/// How many have a limit of their own by now.
+fn kept(step: &RateStep) -> Option<Live> {
+    let each = step.keys().map(|count| format!("{count} so far"))?;
+    Some(Live::Note(RuleKey::Limit, each))
+}
+
+/// How much an adaptive limit lets in at present.
+fn under_way(step: &ConcurrencyStep) -> Option<Live> {
+    let limit = step.adaptive()?;
+    let now = format!("{} of {} under way", limit.in_use(), limit.max());
+    Some(Live::Note(RuleKey::Concurrency, now))
 }
 
 /// Rules that a defaults or a service entry has for many methods, and that can't be for this one, or that are of
@@ -146,46 +223,67 @@ fn out_of_place(method: &ClientMethod, rules: &Rules) -> Vec<Live> {
 }
 
 fn of_server(method: &ServerMethod, now: Moment) -> Vec<Live> {
-    let mut live = Vec::new();
-    if let Some(limit) = method.steps().concurrency.as_ref().and_then(|step| step.adaptive()) {
-        let now = format!("{} of {} under way", limit.in_use(), limit.max());
-        live.push(Live::Note(RuleKey::Concurrency, now));
-    }
+    let steps = method.steps();
+    let mut live: Vec<_> = steps.limit.as_ref().and_then(kept).into_iter().collect();
+    live.extend(steps.concurrency.as_ref().and_then(under_way));
     live.extend(refused(&method.refusals, now));
     live
 }
 
-fn refused(refusals: &Refusals, now: Moment) -> Vec<Live> {
-    let last = refusals.last();
-    let line = |label: &str, is_dark: bool| {
-        let count =
-            |by| if is_dark { refusals.dark_count(by, now) } else { refusals.count(by, now) };
-        let of_minute = RuleKey::ALL.map(|by| (by, count(by).last_minute));
-        let of_minute = of_minute.iter().filter(|(_, count)| *count > 0);
-        let counts: Vec<_> =
-            of_minute.map(|(by, count)| format!("{count} by {}", by.name())).collect();
-        let last = last.iter().find(|refused| refused.dark == is_dark)?;
-        let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-        let (at, by, why) = (wall(now.since(last.at)), last.by.name(), last.why.message());
-        Some(Live::Line(
-            label.to_owned(),
-            format!("{counts} in the last minute; last: {at} {by}, {why}"),
-        ))
+/// What rules have refused, and whom; and what dark ones would have.
+fn refused(refusals: &Refusals, now: Moment) -> impl Iterator<Item = Live> {
+    let refused = line("refused", "", "", refusals, false, now);
+    let counted = line("counted", "", "", refusals, true, now);
+    [refused, whom(refusals), counted].into_iter().flatten()
+}
+
+/// How many were refused by what, and the last of them; nothing if none ever was.
+fn line(
+    label: &str,
+    verb: &str,
+    what: &str,
+    refusals: &Refusals,
+    is_dark: bool,
+    now: Moment,
+) -> Option<Live> {
+    let last = refusals.last().into_iter().find(|refused| refused.is_dark == is_dark)?;
+    let name = |by: Option<RuleKey>| by.map_or("no rule", RuleKey::name);
+    let of_minute = refusals.of_minute(is_dark, now);
+    let counts = of_minute.iter().map(|(by, count)| format!("{count}{what} by {}", name(*by)));
+    let counts = match of_minute.is_empty() {
+        true => "none".to_owned(),
+        false => counts.collect::<Vec<_>>().join(", "),
     };
-    [line("refused", false), line("counted", true)].into_iter().flatten().collect()
+    let (at, by, why) = (wall(now.since(last.at)), name(last.by), last.why.message());
+    let text = format!("{verb}{counts} in the last minute; last: {at} {by}, {why}");
+    Some(Live::Line(label.to_owned(), text))
+}
+
+/// Whose calls the last refusals were, where callers or tenants are told apart.
+fn whom(refusals: &Refusals) -> Option<Live> {
+    let mut counts = BTreeMap::<String, usize>::new();
+    let last = refusals.last();
+    let of_key = last.iter().filter_map(|refused| whose(&refused.why));
+    of_key.for_each(|whose| *counts.entry(whose.to_owned()).or_default() += 1);
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let each: Vec<_> = counts.iter().take(5).map(|(whose, n)| format!("{n} {whose}")).collect();
+    let others = if counts.len() > 5 { ", .." } else { "" };
+    let text = format!("of the last {}: {}{others}", last.len(), each.join(", "));
+    (!each.is_empty()).then(|| Live::Line("whom".to_owned(), text))
+}
+
+/// Whose own limit or breaker has refused.
+fn whose(why: &Status) -> Option<&str> {
+    let source = why.source()?;
+    let of_limit = source.downcast_ref::<RateLimited>().and_then(RateLimited::whose);
+    of_limit.or_else(|| source.downcast_ref::<CircuitOpen>().and_then(CircuitOpen::whose))
 }
 
 fn calls(count: u64) -> String {
     if count == 1 { "1 call".to_owned() } else { format!("{count} calls") }
 }
 
-/// The time of day of so long ago, UTC.
-fn wall(ago: Duration) -> String {
-    #[expect(clippy::disallowed_methods, reason = "it is for people, who look at wall clocks")]
-    let now = SystemTime::now();
-    let then = now.checked_sub(ago).unwrap_or(UNIX_EPOCH);
-    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (seconds, millis) = (since.as_secs() % 86_400, since.subsec_millis());
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}Z", seconds % 60)
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

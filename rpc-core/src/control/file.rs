@@ -62,7 +62,7 @@ impl FileSource {
         let mut last_good = path.clone().into_os_string();
         last_good.push(".last-good");
         Self {
-            name: short_name(&path),
+            name: name_of(&path),
             path,
             last_good: Some(last_good.into()),
             every: INTERVAL,
@@ -95,7 +95,10 @@ impl FileSource {
         self
     }
 
-    /// Checks what is said of methods against what is known of them.
+    /// Checks what is said of methods against what is known of them: whether `hedge` is asked for a method
+    /// that is not idempotent, for one. [`Governance::watch_file`](super::Governance::watch_file) does so with
+    /// the methods that are called in its process; `None` is a method that is not known, of which everything
+    /// may be said.
     #[must_use]
     pub fn with_methods(
         mut self,
@@ -154,7 +157,7 @@ impl FileSource {
     async fn restore(&self, news: &mut VecDeque<News>) {
         let Some(path) = &self.last_good else { return };
         let kept = read(path).await;
-        if let Ok(rules) = self.judge(&short_name(path), &kept) {
+        if let Ok(rules) = self.judge(&name_of(path), &kept) {
             news.push_back(News::Rules(Arc::new(rules)));
         }
     }
@@ -219,9 +222,9 @@ fn syntax(path: &Path) -> Syntax {
     }
 }
 
-/// What messages call the file: people know which folder they mean.
-fn short_name(path: &Path) -> Arc<str> {
-    path.file_name().map_or("rules".into(), |name| name.to_string_lossy().into())
+/// What messages call the file: as it was given, as there may be one of that name in another folder.
+fn name_of(path: &Path) -> Arc<str> {
+    path.to_string_lossy().into()
 }
 
 async fn read(path: &Path) -> Reading {

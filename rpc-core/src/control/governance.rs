@@ -13,11 +13,13 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::sleep;
 
-use super::client::{About, ClientMethod};
+use super::client::{About, ClientMethod, Forced, facts_of};
 use super::explain;
 use super::file::FileSource;
 use super::history::{History, NoSuchVersion, Version};
+use super::served::{Listed, Served};
 use super::server::ServerMethod;
+use super::slips;
 use super::source::{Source, Standing, Trouble, follow};
 use crate::governance::Moment;
 use crate::governance::adaptive::Adaptive;
@@ -25,9 +27,10 @@ use crate::governance::adaptive::cpu::{self, CpuMeter};
 use crate::governance::breaker::Mode;
 use crate::governance::retry::{Budget, BudgetSettings};
 use crate::governance::rules::{
-    MethodFacts, Mistakes, Override, Overrides, Resolved, RuleKey, RuleSet, Rules, Side, Strength,
-    Syntax, Target, resolve,
+    MethodFacts, Mistakes, Origin, Override, Overrides, Resolved, RuleKey, RuleSet, Rules, Side,
+    Strength, Syntax, Target, resolve,
 };
+use crate::method::Method;
 use crate::status::{Code, Status};
 
 /// What governs the calls of this process: the rules of all sources, and for each method that is
@@ -58,6 +61,8 @@ type MethodAt = (Arc<str>, Cow<'static, str>, String);
 enum Thrown {
     Level,
     Key(Side, Target, RuleKey),
+    /// The breakers of the method of this path.
+    Breaker(String),
 }
 
 #[derive(Default)]
@@ -67,7 +72,7 @@ struct Inner {
     clients: Mutex<Register<MethodAt, ClientMethod>>,
     /// Each target's budget for retries and hedges.
     budgets: Mutex<Register<Arc<str>, Budget>>,
-    servers: Mutex<Vec<Weak<ServerMethod>>>,
+    servers: Served,
     /// Tells tasks that nobody is left for whom they could work.
     alive: watch::Sender<()>,
     /// That of the last server.
@@ -84,6 +89,8 @@ struct Said {
     /// What those that are followed said last, which may not be in force any more.
     heard: BTreeMap<Arc<str>, Arc<RuleSet>>,
     overrides: Overrides,
+    /// Breakers that somebody holds, by their methods' paths: no more than there are methods.
+    forced: HashMap<String, Arc<Forced>>,
     /// The task of each switch that will take it back.
     expiries: HashMap<Thrown, AbortHandle>,
     troubles: BTreeMap<Arc<str>, Arc<Trouble>>,
@@ -170,6 +177,28 @@ impl Governance {
     /// returns, and what it says later a second or so later. See [`FileSource`] for what happens
     /// when it is broken or missing.
     ///
+    /// What is returned tells how it stands with the file. Whoever wants to hear of a mistake as it is made
+    /// waits for it there; to drop it changes nothing:
+    ///
+    /// ```no_run
+    /// # use rpc_core::Governance;
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut rules = Governance::global().watch_file("rules.toml").await?;
+    /// tokio::spawn(async move {
+    ///     loop {
+    ///         if let Some(trouble) = &rules.borrow_and_update().trouble {
+    ///             eprintln!("the rules that are in force are older ones: {trouble}");
+    ///         }
+    ///         if rules.changed().await.is_err() {
+    ///             return;
+    ///         }
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If there are no rules to begin with: the file is broken or missing, and no last good set was
     /// kept. It is followed even so, and comes into force once it is right.
@@ -179,7 +208,10 @@ impl Governance {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub async fn watch_file(&self, path: impl Into<PathBuf>) -> Result<(), Arc<Trouble>> {
+    pub async fn watch_file(
+        &self,
+        path: impl Into<PathBuf>,
+    ) -> Result<watch::Receiver<Standing>, Arc<Trouble>> {
         let inner = Arc::downgrade(&self.0);
         let known = move |path: &str| Self(inner.upgrade()?).facts_of(path);
         let source = FileSource::new(path).with_methods(known);
@@ -187,13 +219,13 @@ impl Governance {
         let mut standing = self.watch(source);
         let heard = |standing: &Standing| standing.rules.is_some() || standing.trouble.is_some();
         let Ok(first) = standing.wait_for(heard).await.map(|first| first.clone()) else {
-            return Ok(()); // the runtime is ending
+            return Ok(standing); // the runtime is ending
         };
         let is_without_rules = first.rules.is_none();
         self.hear(name, &first);
         match first.trouble {
             Some(trouble) if is_without_rules => Err(trouble),
-            _ => Ok(()),
+            _ => Ok(standing),
         }
     }
 
@@ -217,16 +249,20 @@ impl Governance {
     /// Throws a switch: the strongest source of rules, until it expires.
     ///
     /// # Errors
-    /// What is wrong with it; then nothing has changed.
+    /// What is wrong with it, which may be that this process calls or serves a service, and that has no such
+    /// method; then nothing has changed.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn switch(&self, switch: Switch<'_>) -> Result<(), Mistakes> {
         let Switch { side, target, key, value, by, lasts } = switch;
+        let (about, _) = Overrides::named(side, target, key)?;
+        slips::refuse(self, side, &about)?;
         let expires = Moment::now().plus(lasts);
+        let facts = self.facts_of(target);
         let switch = Override { side, target, key, value, by, expires };
         let mut said = lock(&self.0.said);
-        let (target, key) = said.overrides.set(switch, None)?;
+        let (target, key) = said.overrides.set(switch, Some(&|_| facts))?;
         self.expires(&mut said, Thrown::Key(side, target, key), lasts);
         drop(said);
         self.renew();
@@ -245,14 +281,18 @@ impl Governance {
         self.renew();
     }
 
-    /// Takes a switch back; whether it was thrown.
-    pub fn clear_switch(&self, side: Side, target: &Target, key: RuleKey) -> bool {
+    /// Takes a switch back, in the words in which it was thrown; whether it was.
+    ///
+    /// # Errors
+    /// There is no such switch, as of a key that does not exist.
+    pub fn clear_switch(&self, side: Side, target: &str, key: &str) -> Result<bool, Mistakes> {
+        let (target, key) = Overrides::named(side, target, key)?;
         let mut said = lock(&self.0.said);
-        let cleared = said.overrides.clear(side, target, key);
-        said.forget_expiry(&Thrown::Key(side, target.clone(), key));
+        let cleared = said.overrides.clear(side, &target, key);
+        said.forget_expiry(&Thrown::Key(side, target, key));
         drop(said);
         self.renew();
-        cleared
+        Ok(cleared)
     }
 
     /// Leaves the level to other sources; whether it was set here.
@@ -266,21 +306,24 @@ impl Governance {
     }
 
     /// Goes back to what a source said before: to that version, or the one before what is in force. It
-    /// holds until the source says something else.
+    /// holds until the source says something else. A file's name is its path, as it was given.
     ///
     /// # Errors
-    /// There is no such version.
+    /// There is no such version, or no such source.
     pub fn roll_back(&self, source: &str, to: Option<u64>, by: &str) -> Result<u64, NoSuchVersion> {
         let mut said = lock(&self.0.said);
-        let none = NoSuchVersion { asked: to, kept: None };
-        let history = said.sources.get_mut(source).ok_or(none)?;
+        let Said { sources, .. } = &mut *said;
+        let Some(history) = sources.get_mut(source) else {
+            return Err(NoSuchVersion::of_source(source, sources.keys().cloned()));
+        };
         let version = history.roll_back(to, by, Moment::now())?.number;
         drop(said);
         self.renew();
         Ok(version)
     }
 
-    /// The versions of what a source said that are kept, the latest first.
+    /// The versions of what a source said that are kept, the latest first; none if it said nothing yet. A
+    /// file's name is its path, as it was given.
     pub fn history(&self, source: &str) -> Vec<Version> {
         let said = lock(&self.0.said);
         said.sources
@@ -294,23 +337,49 @@ impl Governance {
         lock(&self.0.said).troubles.values().cloned().collect()
     }
 
-    /// Holds the breakers of a method open or closed, or lets them count only, until it is told
-    /// otherwise; how many there were.
-    pub fn force_breaker(&self, path: &str, mode: Mode) -> usize {
-        let mut forced = 0;
-        for method in self.clients_of(path) {
-            if let Some(step) = &method.steps().breaker {
-                step.breakers.for_each(|breaker| {
-                    breaker.force(mode, Moment::now());
-                    forced += 1;
-                });
-            }
+    /// Holds the breakers of a method (`"shop.Inventory/price"`) open or closed, or lets them count only:
+    /// by whom, and for how long. [`Mode::Automatic`] lets go of them. Those that a `key` makes later are
+    /// held as well.
+    ///
+    /// # Errors
+    /// Nobody in this process calls that method, or it has no breaker.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn force_breaker(
+        &self,
+        path: &str,
+        mode: Mode,
+        by: &str,
+        lasts: Duration,
+    ) -> Result<(), Mistakes> {
+        let (target, _) = Overrides::named(Side::Client, path, RuleKey::Breaker.name())?;
+        let clients = self.clients_of(path);
+        if clients.is_empty() {
+            return Err(slips::of_switch(Side::Client, &target, &self.paths(Side::Client)));
         }
-        forced
+        if !clients.iter().any(|method| method.steps().breaker.is_some()) {
+            return Err(slips::without_breaker(&target));
+        }
+        let switch = Thrown::Breaker(path.to_owned());
+        let mut said = lock(&self.0.said);
+        if mode == Mode::Automatic {
+            said.forced.remove(path);
+            said.forget_expiry(&switch);
+        } else {
+            let by = Overrides::source(by);
+            let forced = Forced { mode, by, expires: Moment::now().plus(lasts) };
+            said.forced.insert(path.to_owned(), Arc::new(forced));
+            self.expires(&mut said, switch, lasts);
+        }
+        drop(said);
+        self.renew();
+        Ok(())
     }
 
-    /// What is in force for a method (`"shop.Inventory/price"`) or for each of a service
-    /// (`"shop.Inventory"`), who says so, and what it has refused: for a person.
+    /// What is in force for a method (`"shop.Inventory/price"`), for each of a service
+    /// (`"shop.Inventory"`) or for all that this process calls and serves (`""`), who says so, and what was
+    /// refused: for a person.
     pub fn explain(&self, path: &str) -> String {
         explain::explained(self, path, Moment::now())
     }
@@ -348,16 +417,16 @@ impl Governance {
         method
     }
 
-    /// Methods that are served from now on, by a server of this runtime.
-    pub(crate) fn serve<'a>(&self, methods: impl Iterator<Item = &'a Arc<ServerMethod>>) {
+    /// Methods that are served from now on at this address, by a server of this runtime.
+    pub(crate) fn serve(&self, at: &str, methods: Vec<Arc<ServerMethod>>) -> Listed {
         *lock(&self.0.runtime) = Some(Handle::current());
-        for method in methods {
-            let mut servers = lock(&self.0.servers);
-            servers.retain(|method| method.strong_count() > 0);
-            servers.push(Arc::downgrade(method));
-            drop(servers);
-            self.renew_server(method);
-        }
+        let listed = Listed::new(self.clone(), at, methods.clone());
+        methods.iter().for_each(|method| self.renew_server(method));
+        listed
+    }
+
+    pub(super) fn served(&self) -> &Served {
+        &self.0.servers
     }
 
     /// Has the CPU measured, if a limit wants to know how busy that is.
@@ -373,7 +442,7 @@ impl Governance {
 
     /// The limits of servers that want to know how busy the CPU is.
     fn adaptive_limits(&self) -> Vec<Arc<Adaptive>> {
-        let servers: Vec<_> = lock(&self.0.servers).iter().filter_map(Weak::upgrade).collect();
+        let servers = self.0.servers.all();
         let steps = servers.iter().filter_map(|method| method.governed());
         steps.filter_map(|steps| steps.concurrency.as_ref()?.adaptive().cloned()).collect()
     }
@@ -387,29 +456,12 @@ impl Governance {
         methods
     }
 
-    /// Entries of files and switches that are slips, probably: about no method that this process
-    /// calls or serves, but of a service that it does, or of one that is called nearly so. A file may
-    /// well have entries for other processes.
-    pub(super) fn slips(&self) -> Vec<String> {
-        let known = [Side::Client, Side::Server].map(|side| (side, self.paths(side)));
+    /// What all sources say, the people at the switches last, for as long as `look` looks at it.
+    pub(super) fn with_sets<T>(&self, look: impl FnOnce(&[&RuleSet]) -> T) -> T {
         let said = lock(&self.0.said);
         let sources = said.sources.values().filter_map(History::current);
         let sets = sources.map(|version| &*version.rules).chain([said.overrides.as_set()]);
-        let mut found = Vec::new();
-        for set in sets {
-            for (side, paths) in &known {
-                for (target, entry) in set.side(*side).entries() {
-                    if let Some(meant) = target.meant(paths) {
-                        let origin = entry.rules().keys().find_map(|key| entry.origin(key));
-                        let place = origin.map(|origin| format!("{origin}: ")).unwrap_or_default();
-                        let meant = format!("did you mean \"{meant}\"?");
-                        found
-                            .push(format!("{place}{side}.{target} is about nothing here; {meant}"));
-                    }
-                }
-            }
-        }
-        found
+        look(&sets.collect::<Vec<_>>())
     }
 
     /// The methods that this process calls, or those that it serves.
@@ -421,26 +473,32 @@ impl Governance {
                 used.map(|((_, path, _), _)| path.to_string()).collect()
             }
             Side::Server => {
-                let servers = lock(&self.0.servers);
-                servers
-                    .iter()
-                    .filter_map(Weak::upgrade)
-                    .map(|method| method.path.to_string())
-                    .collect()
+                self.0.servers.all().iter().map(|method| method.path.to_string()).collect()
             }
         }
+    }
+
+    /// Those of services that are known in full: all that are served, and those called by a stub.
+    pub(super) fn known_paths(&self, side: Side) -> Vec<String> {
+        if side == Side::Server {
+            return self.paths(side);
+        }
+        let clients = lock(&self.0.clients);
+        let used = clients.things.values().filter_map(Weak::upgrade);
+        let known = used.filter(|method| method.about.known.get().is_some());
+        known.map(|method| method.about.path.to_string()).collect()
+    }
+
+    /// The level of this process, and who says so.
+    pub(super) fn level(&self) -> Option<(u8, Origin)> {
+        self.resolve(Side::Client, "", &Rules::NONE, &RuleSet::empty(Strength::Attribute, BUILDER))
+            .level
     }
 
     /// What is known of the method of this path, once somebody calls it by a generated client.
     fn facts_of(&self, path: &str) -> Option<MethodFacts> {
         let method = self.clients_of(path).pop()?;
         method.about.known.get().map(|known| known.facts)
-    }
-
-    /// Every server's method of this path.
-    pub(super) fn servers_of(&self, path: &str) -> Vec<Arc<ServerMethod>> {
-        let servers = lock(&self.0.servers);
-        servers.iter().filter_map(Weak::upgrade).filter(|method| method.path == path).collect()
     }
 
     /// What is in force for a client's method.
@@ -467,12 +525,12 @@ impl Governance {
         let clients: Vec<_> =
             lock(&self.0.clients).things.values().filter_map(Weak::upgrade).collect();
         clients.iter().for_each(|method| self.renew_client(method));
-        let servers: Vec<_> = lock(&self.0.servers).iter().filter_map(Weak::upgrade).collect();
-        servers.iter().for_each(|method| self.renew_server(method));
+        self.0.servers.all().iter().for_each(|method| self.renew_server(method));
     }
 
     fn renew_client(&self, method: &ClientMethod) {
-        method.renew(|| self.resolve_client(method), Moment::now());
+        let forced = || lock(&self.0.said).forced.get(&*method.about.path).cloned();
+        method.renew(|| (self.resolve_client(method), forced()), Moment::now());
     }
 
     fn renew_server(&self, method: &ServerMethod) {
@@ -500,7 +558,12 @@ impl Governance {
     }
 
     fn expire(&self) {
-        let expired = lock(&self.0.said).overrides.expire(Moment::now());
+        let now = Moment::now();
+        let mut said = lock(&self.0.said);
+        let were_forced = said.forced.len();
+        said.forced.retain(|_, forced| forced.expires > now);
+        let expired = said.overrides.expire(now) || said.forced.len() < were_forced;
+        drop(said);
         if expired {
             self.renew();
         }
@@ -592,15 +655,25 @@ impl Drop for Unmeasured {
 /// What messages call the rules that a builder was given.
 pub(crate) const BUILDER: &str = "builder";
 
-/// The rules that a builder was given.
+/// The rules that a builder was given, for these methods, or for whichever there will be.
 ///
 /// # Errors
 /// *Invalid argument*, with all that is wrong with them.
-pub(crate) fn rules_of_builder(side: Side, toml: &str) -> Result<RuleSet, Status> {
-    let rules = RuleSet::parse(Strength::Attribute, BUILDER, Syntax::Toml, toml, None);
-    let rules = rules.map_err(|mistakes| {
+pub(crate) fn rules_of_builder<'m>(
+    side: Side,
+    toml: &str,
+    methods: Option<impl Iterator<Item = &'m Method>>,
+) -> Result<RuleSet, Status> {
+    let refused = |mistakes: Mistakes| {
         Status::local(Code::InvalidArgument, mistakes.to_string()).with_source(mistakes)
-    })?;
+    };
+    let methods: Option<Vec<_>> = methods.map(Iterator::collect);
+    let facts = |path: &str| {
+        let method = methods.iter().flatten().find(|method| method.path() == path)?;
+        Some(facts_of(method))
+    };
+    let rules = RuleSet::parse(Strength::Attribute, BUILDER, Syntax::Toml, toml, Some(&facts))
+        .map_err(refused)?;
     let other = match side {
         Side::Client => Side::Server,
         Side::Server => Side::Client,
@@ -608,6 +681,10 @@ pub(crate) fn rules_of_builder(side: Side, toml: &str) -> Result<RuleSet, Status
     if let Some((target, _)) = rules.side(other).entries().next() {
         let lost = format!("{BUILDER}: [{other}.{target}] is of no use to a {side}");
         return Err(Status::local(Code::InvalidArgument, lost));
+    }
+    if let Some(methods) = methods {
+        let paths: Vec<_> = methods.iter().map(|method| method.path().to_owned()).collect();
+        slips::of_builder(&rules, side, &paths).map_or(Ok(()), |slips| Err(refused(slips)))?;
     }
     Ok(rules)
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use super::wall::wall;
 use crate::governance::Moment;
 use crate::governance::rules::RuleSet;
 
@@ -36,12 +37,25 @@ pub struct History {
 }
 
 /// A version that never was, or is no longer kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoSuchVersion {
     /// The one asked for; none if it was whatever came before.
     pub asked: Option<u64>,
     /// The oldest and the latest there are.
     pub kept: Option<(u64, u64)>,
+    /// It was asked of this source, which is not there.
+    pub source: Option<String>,
+    /// Those that are there instead.
+    pub sources: Vec<Arc<str>>,
+}
+
+impl NoSuchVersion {
+    /// There is no such source, but there are others.
+    pub(super) fn of_source(source: &str, others: impl Iterator<Item = Arc<str>>) -> Self {
+        let (asked, kept, source) = (None, None, Some(source.to_owned()));
+        Self { asked, kept, source, sources: others.collect() }
+    }
 }
 
 impl Default for History {
@@ -89,7 +103,8 @@ impl History {
         };
         let kept = self.versions.front().zip(self.versions.back());
         let kept = kept.map(|(oldest, latest)| (oldest.number, latest.number));
-        let found = found.ok_or(NoSuchVersion { asked: to, kept })?;
+        let (source, sources) = (None, Vec::new());
+        let found = found.ok_or(NoSuchVersion { asked: to, kept, source, sources })?;
         let (again, rules) = (found.again.unwrap_or(found.number), found.rules.clone());
         self.push(rules, by.into(), now, Some(again));
         Ok(self.current().expect("one was just put in force"))
@@ -115,8 +130,25 @@ impl History {
     }
 }
 
+/// `version 3, 12:03:07.214Z, by anna: version 1 again`; what it says is its `rules`.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, at, by, .. } = self;
+        write!(f, "version {number}, {}, by {by}", wall(Moment::now().since(*at)))?;
+        self.again.iter().try_for_each(|again| write!(f, ": version {again} again"))
+    }
+}
+
 impl fmt::Display for NoSuchVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            write!(f, "no rules have come from {source:?}")?;
+            let others: Vec<_> = self.sources.iter().map(|other| format!("{other:?}")).collect();
+            return match others.is_empty() {
+                true => f.write_str(", nor from anywhere else"),
+                false => write!(f, ", only from {}", others.join(", ")),
+            };
+        }
         match self.asked {
             Some(number) => write!(f, "there is no version {number} of these rules")?,
             None => f.write_str("there is no earlier version of these rules")?,

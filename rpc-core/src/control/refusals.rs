@@ -1,101 +1,40 @@
-//! What the rules of a method have refused lately, and why: for people, so that only what is refused
-//! pays for it.
+//! What has been refused lately, and why: for people, so that only what is refused pays for it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::tally::Tally;
 use crate::governance::Moment;
 use crate::governance::rules::RuleKey;
 use crate::status::Status;
 
 /// Refusals that are kept word for word.
 const KEPT: usize = 32;
-/// Counts are per ten seconds, so that a minute is six of them.
-const SPAN_NANOS: u64 = 10_000_000_000;
-const SPANS: u64 = 6; // as `Tally::spans` has
+/// One for each rule, and one for what no rule has refused.
+const TALLIES: usize = RuleKey::ALL.len() + 1;
 
-/// The refusals of one method's rules.
+/// The refusals of one method: of its own rules, or of the servers that it is called at.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<Log>);
 
 #[derive(Debug, Default)]
 struct Log {
     last: VecDeque<Refused>,
-    refused: [Tally; RuleKey::ALL.len()],
+    refused: [Tally; TALLIES],
     /// What dark rules would have refused.
-    dark: [Tally; RuleKey::ALL.len()],
+    dark: [Tally; TALLIES],
 }
 
 /// One refusal.
 #[derive(Clone, Debug)]
-pub struct Refused {
-    pub(crate) at: Moment,
-    pub(crate) by: RuleKey,
-    pub(crate) dark: bool,
-    pub(crate) why: Status,
-}
-
-impl Refused {
-    /// Which rule refused.
-    pub fn by(&self) -> RuleKey {
-        self.by
-    }
-
-    /// Whether it was only counted.
-    pub fn is_dark(&self) -> bool {
-        self.dark
-    }
-
+pub(super) struct Refused {
+    pub(super) at: Moment,
+    /// Which rule refused; none for a server that is full or is going.
+    pub(super) by: Option<RuleKey>,
+    /// It was only counted.
+    pub(super) is_dark: bool,
     /// What the caller was told, or would have been.
-    pub fn why(&self) -> &Status {
-        &self.why
-    }
-}
-
-/// How many calls a rule has refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RefusalCount {
-    /// In the last minute, to within ten seconds.
-    pub last_minute: u64,
-    /// In all.
-    pub total: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    total: u64,
-    /// The number of the latest span, and the counts of it and those before it, in a ring.
-    latest: u64,
-    spans: [u64; 6],
-}
-
-impl Tally {
-    fn add(&mut self, now: Moment) {
-        self.roll(now);
-        self.total += 1;
-        self.spans[index(self.latest)] += 1;
-    }
-
-    fn count(mut self, now: Moment) -> RefusalCount {
-        self.roll(now);
-        RefusalCount { last_minute: self.spans.iter().sum(), total: self.total }
-    }
-
-    fn roll(&mut self, now: Moment) {
-        let span = now.as_nanos() / SPAN_NANOS;
-        if span <= self.latest {
-            return;
-        }
-        for passed in 1..=(span - self.latest).min(SPANS) {
-            self.spans[index(self.latest + passed)] = 0;
-        }
-        self.latest = span;
-    }
-}
-
-/// Where a span of this number is kept.
-fn index(span: u64) -> usize {
-    (span % SPANS) as usize
+    pub(super) why: Status,
 }
 
 impl Refusals {
@@ -110,32 +49,32 @@ impl Refusals {
         why: Status,
         now: Moment,
     ) -> Result<(), Status> {
-        self.note(by, is_dark, &why, now);
+        self.note(Some(by), is_dark, &why, now);
         if is_dark { Ok(()) } else { Err(why) }
     }
 
-    fn note(&self, by: RuleKey, dark: bool, why: &Status, now: Moment) {
+    /// Something was refused.
+    pub(super) fn note(&self, by: Option<RuleKey>, is_dark: bool, why: &Status, now: Moment) {
         let mut log = self.lock();
-        let tallies = if dark { &mut log.dark } else { &mut log.refused };
-        tallies[by as usize].add(now);
+        let tallies = if is_dark { &mut log.dark } else { &mut log.refused };
+        tallies[place(by)].add(now);
         if log.last.len() == KEPT {
             log.last.pop_front();
         }
-        log.last.push_back(Refused { at: now, by, dark, why: why.clone() });
+        log.last.push_back(Refused { at: now, by, is_dark, why: why.clone() });
     }
 
-    /// How many calls a rule has refused.
-    pub(crate) fn count(&self, by: RuleKey, now: Moment) -> RefusalCount {
-        self.lock().refused[by as usize].count(now)
-    }
-
-    /// How many calls a dark rule would have refused.
-    pub(crate) fn dark_count(&self, by: RuleKey, now: Moment) -> RefusalCount {
-        self.lock().dark[by as usize].count(now)
+    /// How many calls each has refused in the last minute, or would have if it were not dark.
+    pub(super) fn of_minute(&self, is_dark: bool, now: Moment) -> Vec<(Option<RuleKey>, u64)> {
+        let log = self.lock();
+        let tallies = if is_dark { &log.dark } else { &log.refused };
+        let all = RuleKey::ALL.into_iter().map(Some).chain([None]);
+        let counts = all.map(|by| (by, tallies[place(by)].last_minute(now)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// The last refusals, the latest first.
-    pub(crate) fn last(&self) -> Vec<Refused> {
+    pub(super) fn last(&self) -> Vec<Refused> {
         self.lock().last.iter().rev().cloned().collect()
     }
 
@@ -144,23 +83,27 @@ impl Refusals {
     }
 }
 
+fn place(by: Option<RuleKey>) -> usize {
+    by.map_or(TALLIES - 1, |by| by as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::status::Code;
 
+    const NOW: Moment = Moment::from_nanos(5);
+
     #[test]
-    fn a_minute_passes_and_the_total_stays() {
+    fn a_flood_of_refusals_is_counted_and_only_the_last_are_kept() {
         let refusals = Refusals::default();
         let why = Status::local(Code::ResourceExhausted, "full");
-        let at = |seconds: u64| Moment::from_nanos(seconds * 1_000_000_000);
-        for second in 0..90 {
-            refusals.note(RuleKey::Limit, false, &why, at(second));
+        for _ in 0..10_000 {
+            refusals.note(Some(RuleKey::Limit), false, &why, NOW);
+            refusals.note(None, false, &why, NOW);
         }
-        let count = refusals.count(RuleKey::Limit, at(89));
-        assert_eq!(count, RefusalCount { last_minute: 60, total: 90 });
-        assert_eq!(refusals.count(RuleKey::Limit, at(1_000)).last_minute, 0);
-        assert_eq!(refusals.count(RuleKey::Breaker, at(89)), RefusalCount::default());
+        let counted = refusals.of_minute(false, NOW);
+        assert_eq!(counted, [(Some(RuleKey::Limit), 10_000), (None, 10_000)]);
         assert_eq!(refusals.last().len(), KEPT);
     }
 
@@ -168,9 +111,9 @@ mod tests {
     fn what_is_dark_is_counted_apart() {
         let refusals = Refusals::default();
         let why = Status::local(Code::Unavailable, "open");
-        refusals.note(RuleKey::Breaker, true, &why, Moment::from_nanos(5));
-        assert_eq!(refusals.count(RuleKey::Breaker, Moment::from_nanos(6)).total, 0);
-        assert_eq!(refusals.dark_count(RuleKey::Breaker, Moment::from_nanos(6)).total, 1);
-        assert!(refusals.last()[0].is_dark());
+        refusals.note(Some(RuleKey::Breaker), true, &why, NOW);
+        assert_eq!(refusals.of_minute(false, NOW), []);
+        assert_eq!(refusals.of_minute(true, NOW), [(Some(RuleKey::Breaker), 1)]);
+        assert!(refusals.last()[0].is_dark);
     }
 }

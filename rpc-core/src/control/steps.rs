@@ -27,6 +27,22 @@ impl Asking<'_> {
             Key::Metadata(name) => self.metadata.get(name).unwrap_or_default(),
         }
     }
+
+    /// The same, for people: `caller "anna"`.
+    fn whose(&self, key: &Key) -> Box<str> {
+        const MAX_LETTERS: usize = 64;
+        let name = match key {
+            Key::Caller => "caller",
+            Key::Metadata(name) => name,
+        };
+        let value = self.value(key);
+        match (value.is_empty(), value.char_indices().nth(MAX_LETTERS)) {
+            (true, _) => format!("calls without {name}"),
+            (false, None) => format!("{name} {value:?}"),
+            (false, Some((end, _))) => format!("{name} {:?}..", &value[..end]),
+        }
+        .into()
+    }
 }
 
 /// One machine for all calls, or one for each value of a key.
@@ -49,12 +65,12 @@ impl<M> ByKey<M> {
     pub(crate) fn renewed(
         key: Option<&Key>,
         before: Option<&Arc<Self>>,
-        change: impl FnMut(&M),
+        mut change: impl FnMut(&M),
         make: impl FnOnce() -> M,
     ) -> Arc<Self> {
         match before.filter(|before| before.is_by(key)) {
             Some(before) => {
-                before.for_each(change);
+                before.for_each(|_, machine| change(machine));
                 before.clone()
             }
             None => Arc::new(Self::new(key, make)),
@@ -86,11 +102,19 @@ impl<M> ByKey<M> {
         })
     }
 
-    /// Each machine there is.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&M)) {
+    /// Whose machine that is, if each has one.
+    pub(crate) fn whose(&self, asking: &Asking<'_>) -> Option<Box<str>> {
         match self {
-            Self::One(machine) => visit(machine),
-            Self::Each(_, machines) => machines.for_each(|_, machine| visit(machine)),
+            Self::One(_) => None,
+            Self::Each(key, _) => Some(asking.whose(key)),
+        }
+    }
+
+    /// Each machine there is.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Option<&str>, &M)) {
+        match self {
+            Self::One(machine) => visit(None, machine),
+            Self::Each(_, machines) => machines.for_each(|key, machine| visit(Some(key), machine)),
         }
     }
 }
@@ -151,7 +175,7 @@ impl RateStep {
         left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'_>, RateLimited> {
         let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
-        self.reserve(limiter, asking.now, left)
+        self.reserve(limiter, asking, left)
     }
 
     /// The same, to be kept for longer than this is borrowed.
@@ -161,19 +185,37 @@ impl RateStep {
         left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'static>, RateLimited> {
         let limiter = self.limiters.own(asking, || RateLimiter::new(&self.rule, asking.now));
-        self.reserve(limiter, asking.now, left)
+        self.reserve(limiter, asking, left)
+    }
+
+    /// Whether each caller, or whoever else it tells apart, has a limit of its own.
+    pub(crate) fn is_by_key(&self) -> bool {
+        self.rule.key.is_some()
+    }
+
+    /// How many have a limit of their own, in words; nothing where there is one for all.
+    pub(crate) fn keys(&self) -> Option<String> {
+        match &*self.limiters {
+            ByKey::One(_) => None,
+            ByKey::Each(Key::Caller, limiters) => Some(format!("{} callers", limiters.len())),
+            ByKey::Each(Key::Metadata(name), limiters) => {
+                Some(format!("{} values of {name}", limiters.len()))
+            }
+        }
     }
 
     fn reserve<'a>(
         &self,
         limiter: Held<'a, RateLimiter>,
-        now: Moment,
+        asking: &Asking<'_>,
         left: impl FnOnce() -> Duration,
     ) -> Result<Turn<'a>, RateLimited> {
         let wait =
             if self.rule.wait.is_zero() { Duration::ZERO } else { self.rule.wait.min(left()) };
-        let ticket = limiter.reserve(1, wait, now)?;
-        Ok(Turn { limiter, ticket: Some(ticket) })
+        match limiter.reserve(1, wait, asking.now) {
+            Ok(ticket) => Ok(Turn { limiter, ticket: Some(ticket) }),
+            Err(limited) => Err(limited.of(self.limiters.whose(asking))),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::dispatch::Dispatch;
 use super::handle::{Drained, Order, Orders};
 use crate::connection::{Phase, Serving};
 use crate::context::host;
-use crate::control::Governance;
+use crate::control::Listed;
 use crate::governance::backoff::Backoff;
 use crate::transport::{Io, Listen};
 
@@ -28,8 +28,8 @@ pub(super) struct Config {
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck: Duration,
     pub(super) max_connection_age: Option<Duration>,
-    /// Its tasks go on for as long as somebody has it: it may be nobody else.
-    pub(super) _governance: Governance,
+    /// Keeps its governance, of which it may be the only user.
+    pub(super) _listed: Listed,
 }
 
 /// Serves `listener` until it is ordered to end.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::connection::Run;
 use crate::context::Context;
-use crate::control::{Asking, OwnPlace, OwnWaiting, ServerMethod, ServerSteps, Turn};
+use crate::control::{Asking, OwnPlace, OwnWaiting, RateStep, ServerMethod, ServerSteps, Turn};
 use crate::governance::Moment;
 use crate::governance::limit::concurrency::Overloaded;
 use crate::governance::outcome::Outcome;
@@ -110,9 +110,10 @@ impl Admission {
     }
 
     /// On its way to a place, which it may have to wait for.
-    fn enter(&self, now: Moment) -> Result<Entry, Status> {
-        let Some(step) = &self.steps.concurrency else { return Ok(Entry::Free) };
-        if self.steps.dark.contains(RuleKey::Concurrency) {
+    fn enter(&mut self, now: Moment) -> Result<Entry, Status> {
+        let steps = self.steps.clone();
+        let Some(step) = &steps.concurrency else { return Ok(Entry::Free) };
+        if steps.dark.contains(RuleKey::Concurrency) {
             return match step.try_enter_owned(self.priority, now) {
                 Ok(place) => Ok(Entry::In(place)),
                 Err(overloaded) => self.refused(overloaded, now).map(|()| Entry::Free),
@@ -159,7 +160,12 @@ impl Admission {
         }
     }
 
-    fn refused(&self, overloaded: Overloaded, now: Moment) -> Result<(), Status> {
+    /// There is no place for it. Where each caller has a limit of its own, its turn is spent even so: else who
+    /// asks far more often than it may has so many more chances at each place that becomes free.
+    fn refused(&mut self, overloaded: Overloaded, now: Moment) -> Result<(), Status> {
+        if self.steps.limit.as_ref().is_some_and(RateStep::is_by_key) {
+            self.turn.iter_mut().for_each(Turn::take);
+        }
         self.method.refused(&self.steps, RuleKey::Concurrency, overloaded, now)
     }
 }

@@ -153,8 +153,9 @@ impl ServerBuilder {
     /// it. With TCP port 0 the system chooses one; [`ServerHandle::address`] tells which.
     ///
     /// # Errors
-    /// *Invalid argument* for a bad address, *unavailable* if it can't be listened on, *already
-    /// exists* if two services have the same name.
+    /// *Invalid argument* for a bad address or rules that are wrong, which they are as well if they are about
+    /// methods that this server does not have, *unavailable* if it can't be listened on, *already exists* if two
+    /// services have the same name.
     ///
     /// # Cancel safety
     /// Dropped before it is ready nothing listens.
@@ -173,7 +174,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// *Already exists* if two services have the same name, *invalid argument* for a name that is
-    /// too long.
+    /// too long or rules that are wrong.
     ///
     /// # Cancel safety
     /// It is ready at once.
@@ -183,9 +184,12 @@ impl ServerBuilder {
 
     fn serve(self, listener: Box<dyn Listen>) -> Result<ServerHandle, Status> {
         check_name("server", &self.name)?;
-        let rules = Arc::new(rules_of_builder(Side::Server, &self.rules)?);
+        let methods = self.services.iter().flat_map(Service::methods);
+        let rules = Arc::new(rules_of_builder(Side::Server, &self.rules, Some(methods))?);
         let router = Router::with_rules(self.services, &rules)?;
-        self.governance.serve(router.routes().map(|route| &route.governed));
+        let address = listener.address();
+        let methods = router.routes().map(|route| route.governed.clone()).collect();
+        let listed = self.governance.serve(&address.to_string(), methods);
         let layered = self.layers.around(|| BoxService::new(router.clone()));
         let limits = &self.limits.connection;
         let hello = Hello {
@@ -202,9 +206,8 @@ impl ServerBuilder {
             drain_timeout: self.drain_timeout,
             lame_duck: self.lame_duck,
             max_connection_age: self.max_connection_age,
-            _governance: self.governance,
+            _listed: listed,
         };
-        let address = listener.address();
         let (handle, orders) = ServerHandle::new(address, dispatch);
         tokio::spawn(accept::serve(listener, config, orders));
         Ok(handle)

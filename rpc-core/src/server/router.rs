@@ -75,6 +75,13 @@ pub struct Service {
     routes: Vec<(&'static Method, Box<dyn Handler>)>,
 }
 
+impl Service {
+    /// Its methods.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &'static Method> {
+        self.routes.iter().map(|(method, _)| *method)
+    }
+}
+
 impl<S: Send + Sync + 'static + ?Sized> Routes<S> {
     /// No methods yet.
     pub fn new(name: &'static str, implementation: Arc<S>) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpc_core::control::{News, Source, Switch, Trouble};
 use rpc_core::governance::breaker::Mode;
-use rpc_core::governance::rules::{RuleKey, RuleSet, Side, Strength, Syntax, Target};
+use rpc_core::governance::rules::{RuleKey, RuleSet, Side, Strength, Syntax};
 use tokio::time::sleep;
 
 use crate::world::{Act, World, broken, price};
@@ -111,8 +111,8 @@ async fn a_switch_that_is_thrown_without_end_waits_once() {
     price(&shop).await.unwrap();
     assert_eq!(tasks().await, before, "both have expired");
     throw(Duration::from_secs(3_600));
-    let target = Target::Method("shop.Inventory/price".into());
-    assert!(world.governance.clear_switch(Side::Client, &target, RuleKey::Limit));
+    let target = "shop.Inventory/price";
+    assert_eq!(world.governance.clear_switch(Side::Client, target, "limit"), Ok(true));
     assert!(world.governance.clear_level());
     assert_eq!(tasks().await, before, "both were taken back");
 }
@@ -151,9 +151,18 @@ async fn a_breaker_is_held_open_by_hand() {
         breaker = { consecutive = 2 }"#,
         )
         .await;
-    assert_eq!(world.governance.force_breaker("shop.Inventory/price", Mode::ForcedOpen), 1);
-    assert!(price(&shop).await.unwrap_err().is_refusal());
-    world.governance.force_breaker("shop.Inventory/price", Mode::Automatic);
+    let (path, hour) = ("shop.Inventory/price", Duration::from_secs(3_600));
+    let force = |mode| world.governance.force_breaker(path, mode, "anna", hour).unwrap();
+    force(Mode::ForcedOpen);
+    let refused = price(&shop).await.unwrap_err();
+    assert_eq!(refused.message(), "circuit forced open by console (anna) for another 1 h");
+    assert_eq!(refused.refused_by(), Some(RuleKey::Breaker));
+    let told = world.governance.explain(path);
+    assert!(told.contains("FORCED OPEN 0s ago by console (anna), expires in 1 h"), "{told}");
+    force(Mode::Automatic);
+    price(&shop).await.unwrap();
+    force(Mode::ForcedOpen);
+    sleep(hour + Duration::from_secs(1)).await;
     price(&shop).await.unwrap();
 }
 

@@ -11,5 +11,6 @@ mod limits;
 mod paths;
 mod shared;
 mod tiers;
+mod told;
 mod watched;
 mod world;

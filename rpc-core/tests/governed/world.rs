@@ -93,6 +93,19 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// One that answers 1995 at once.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            act: Mutex::new(Act::Answer(1995)),
+            calls: AtomicUsize::new(0),
+            dropped: AtomicUsize::new(0),
+            retries: AtomicUsize::new(0),
+            priority: Mutex::default(),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        })
+    }
+
     pub(crate) fn does(&self, act: Act) {
         *self.act.lock().unwrap() = act;
     }
@@ -224,15 +237,7 @@ impl World {
         let network = Network::new();
         let (mut nodes, mut servers) = (Vec::new(), Vec::new());
         for index in 0..count {
-            let node = Arc::new(Node {
-                act: Mutex::new(Act::Answer(1995)),
-                calls: AtomicUsize::new(0),
-                dropped: AtomicUsize::new(0),
-                retries: AtomicUsize::new(0),
-                priority: Mutex::default(),
-                running: AtomicUsize::new(0),
-                most: AtomicUsize::new(0),
-            });
+            let node = Node::new();
             let listener = network.listen(format!("node-{index}")).unwrap();
             let shop = InventoryServer::new(Shop(node.clone()));
             servers

@@ -1,8 +1,12 @@
 //! Limits that tell callers apart, and what a caller's claims are worth.
 
-use rpc_core::{Priority, Server};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::world::{BULK, Desk, DeskClient, World, ask, hold, settle};
+use rpc_core::{Priority, Server};
+use tokio::time::sleep;
+
+use crate::world::{BULK, Desk, DeskClient, World, ask, hold, ms, settle};
 
 const BY_CALLER: &str =
     "[server.\"shop.Desk\"]\nlimit = { rate = \"1/h\", burst = 1, key = \"caller\" }";
@@ -34,6 +38,41 @@ async fn a_caller_without_a_name_has_no_new_limit_with_each_port() {
     let address = server.address().to_string();
     assert!(ask(&DeskClient::connect(&address).await.unwrap()).await.is_ok());
     assert!(ask(&DeskClient::connect(&address).await.unwrap()).await.is_err());
+}
+
+/// The turn of a call for which there was no place was given back, and so who asked ten times as often as its
+/// limit had ten chances where another had one.
+#[tokio::test(start_paused = true)]
+async fn who_asks_more_often_than_its_limit_gets_no_more_of_a_full_server() {
+    let limit = "limit = { rate = \"100/s\", burst = 1, key = \"caller\" }";
+    let world = World::new(&format!("[server.\"shop.Desk\"]\nconcurrency = 1\n{limit}")).await;
+    let caller = async |name, every| {
+        let desk = world.builder().name(name).connect("mem://desk").await.unwrap();
+        let counted = Arc::new(AtomicUsize::new(0));
+        let served = counted.clone();
+        let calls = tokio::spawn(async move {
+            loop {
+                let (desk, served) = (desk.clone(), served.clone());
+                tokio::spawn(async move {
+                    let answered = desk.hold().await.is_ok();
+                    served.fetch_add(answered.into(), Ordering::SeqCst);
+                });
+                sleep(every).await;
+            }
+        });
+        (counted, calls)
+    };
+    let (modest, modest_calls) = caller("modest", ms(11)).await;
+    let (greedy, greedy_calls) = caller("greedy", ms(1)).await;
+    for _ in 0..1_000 {
+        sleep(ms(13)).await;
+        world.clerk.let_go(1);
+    }
+    modest_calls.abort();
+    greedy_calls.abort();
+    let (modest, greedy) = (modest.load(Ordering::SeqCst), greedy.load(Ordering::SeqCst));
+    assert!(modest + greedy > 900, "{modest} and {greedy}");
+    assert!(modest * 3 > greedy * 2, "{modest} and {greedy}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::governance::Rough;
-use crate::governance::rules::Share;
+use crate::governance::rules::{RuleKey, Share, in_words};
 use crate::status::{Code, Status};
 
 use super::why::{Percent, State, Why};
@@ -19,6 +19,8 @@ pub struct CircuitOpen {
     retry_after: Option<Duration>,
     why: Option<Arc<Why>>,
     throttled: Option<Share>,
+    whose: Option<Box<str>>,
+    forced: Option<(Arc<str>, Duration)>,
 }
 
 impl CircuitOpen {
@@ -28,7 +30,7 @@ impl CircuitOpen {
         retry_after: Option<Duration>,
         why: Option<Arc<Why>>,
     ) -> Self {
-        Self { state, since, retry_after, why, throttled: None }
+        Self { state, since, retry_after, why, throttled: None, whose: None, forced: None }
     }
 
     pub(super) fn throttled(share: Share) -> Self {
@@ -39,7 +41,26 @@ impl CircuitOpen {
             retry_after: None,
             why: None,
             throttled,
+            whose: None,
+            forced: None,
         }
+    }
+
+    /// The same, of the breaker that is that one's alone, as in `tenant "eu"`.
+    #[must_use]
+    pub fn of(self, whose: Option<Box<str>>) -> Self {
+        Self { whose, ..self }
+    }
+
+    /// Whose breaker it is, as in `tenant "eu"`, where each has one of its own.
+    pub fn whose(&self) -> Option<&str> {
+        self.whose.as_deref()
+    }
+
+    /// The same, where `by` forces the circuit open, for so long yet.
+    #[must_use]
+    pub fn forced_by(self, by: Arc<str>, left: Duration) -> Self {
+        Self { forced: Some((by, left)), ..self }
     }
 
     /// Open, half-open (and enough probes are under way), or forced open; closed where a throttle
@@ -71,11 +92,19 @@ impl CircuitOpen {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = self.whose.as_ref().map(|whose| format!(" for {whose}")).unwrap_or_default();
         if let Some(share) = self.throttled {
             let share = Percent(share);
-            return write!(f, "breaker throttles: {share} of calls are refused while many fail");
+            return write!(
+                f,
+                "breaker{whose} throttles: {share} of calls are refused while many fail"
+            );
         }
-        write!(f, "circuit {} for {}", self.state, Rough::about(self.since))?;
+        write!(f, "circuit{whose} {}", self.state)?;
+        match &self.forced {
+            Some((by, left)) => return write!(f, " by {by} for another {}", in_words(*left)),
+            None => write!(f, " for {}", Rough::about(self.since))?,
+        }
         if let Some(why) = &self.why {
             write!(f, ": {why}")?;
         }
@@ -92,7 +121,9 @@ impl Error for CircuitOpen {}
 impl From<CircuitOpen> for Status {
     fn from(refusal: CircuitOpen) -> Self {
         let retry_after = refusal.retry_after;
-        let status = Self::local(Code::Unavailable, refusal.to_string()).with_source(refusal);
+        let status = Self::local(Code::Unavailable, refusal.to_string())
+            .refused_by_rule(RuleKey::Breaker)
+            .with_source(refusal);
         match retry_after {
             Some(wait) => status.with_retry_after(wait),
             None => status,

@@ -54,6 +54,7 @@ impl fmt::Display for Snapshot {
             return self.kinds(f);
         }
         match self.state {
+            State::Closed if counts.requests == 0 => write!(f, "closed: no calls{within}"),
             State::Closed => {
                 write!(f, "closed: ")?;
                 write!(f, "{} of {} calls{within} failed", counts.failures, counts.requests)?;
@@ -64,12 +65,12 @@ impl fmt::Display for Snapshot {
                 if let Some(wait) = self.retry_after {
                     write!(f, ", next probe in {}", Rough::at_least(wait))?;
                 }
-                self.opened(f)
+                self.opened.iter().try_for_each(|why| write!(f, ": {why}"))
             }
             State::HalfOpen => {
                 write!(f, "HALF-OPEN {since} ago, probes: {} under way", self.probes_out)?;
                 write!(f, ", {} of {} succeeded", counts.successes, self.probes)?;
-                self.opened(f)
+                self.opened.iter().try_for_each(|why| write!(f, "; it had opened: {why}"))
             }
             State::ForcedOpen => write!(f, "FORCED OPEN {since} ago"),
             State::ForcedClosed => write!(f, "forced closed {since} ago"),
@@ -83,9 +84,5 @@ impl Snapshot {
             write!(f, ", {}", self.counts.by_kind())?;
         }
         Ok(())
-    }
-
-    fn opened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.opened.iter().try_for_each(|why| write!(f, ": {why}"))
     }
 }

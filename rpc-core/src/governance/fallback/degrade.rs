@@ -2,8 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::governance::rules::{Rules, Setting};
+use crate::governance::rules::{RuleKey, Rules, Setting, in_words};
 use crate::status::{Code, Status};
 
 /// Whether a method is switched off: its rules `degrade` and `optional`. The level of a process says how
@@ -36,25 +38,44 @@ impl Degrade {
     /// If the method is switched off: the fallback answers, or the caller gets this.
     pub fn check(&self, level: u8) -> Result<(), Degraded> {
         if self.forced {
-            return Err(Degraded { level: None });
+            return Err(Degraded { level: None, said: None });
         }
         match self.optional {
             Some(optional) if level > 0 && optional <= level => {
-                Err(Degraded { level: Some((optional, level)) })
+                Err(Degraded { level: Some((optional, level)), said: None })
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The method is switched off on purpose; nothing was sent. It stays so until someone changes that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The method is switched off on purpose; nothing was sent. It stays so until someone changes that, or what
+/// was said for a while expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Degraded {
     /// What the method is optional from, and the level, if it is for that.
     level: Option<(u8, u8)>,
+    /// Who says so, and for how long yet.
+    said: Option<(Arc<str>, Option<Duration>)>,
 }
 
 impl Degraded {
+    /// The same, as `by` says, who says it for so long yet; for good if that is `None`.
+    #[must_use]
+    pub fn said_by(self, by: Arc<str>, left: Option<Duration>) -> Self {
+        Self { said: Some((by, left)), ..self }
+    }
+
+    /// Who says so, as `rules.toml:8` or `console (anna)`, where that is known.
+    pub fn by(&self) -> Option<&str> {
+        self.said.as_ref().map(|(by, _)| &**by)
+    }
+
+    /// For how long yet, where that is known and has an end.
+    pub fn left(&self) -> Option<Duration> {
+        self.said.as_ref().and_then(|(_, left)| *left)
+    }
+
     /// The level of the process, if the method is switched off because of that; `None` if it is by its
     /// own rule.
     pub fn level(&self) -> Option<u8> {
@@ -65,12 +86,16 @@ impl Degraded {
 impl fmt::Display for Degraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.level {
-            None => f.write_str("switched off by its rule `degrade`, until that is changed"),
+            None => f.write_str("switched off by its rule `degrade`")?,
             Some((optional, level)) => write!(
                 f,
-                "switched off by level {level} of this process, as it is `optional = {optional}`, \
-                 until the level is lowered"
-            ),
+                "switched off by level {level} of this process, as it is `optional = {optional}`"
+            )?,
+        }
+        match (self.by(), self.left()) {
+            (None, _) => Ok(()),
+            (Some(by), None) => write!(f, ", says {by}"),
+            (Some(by), Some(left)) => write!(f, ", says {by} for another {}", in_words(left)),
         }
     }
 }
@@ -79,7 +104,10 @@ impl StdError for Degraded {}
 
 impl From<Degraded> for Status {
     fn from(degraded: Degraded) -> Self {
-        Self::local(Code::Unavailable, degraded.to_string()).with_source(degraded)
+        // `optional` only says when `degrade` is in force.
+        Self::local(Code::Unavailable, degraded.to_string())
+            .refused_by_rule(RuleKey::Degrade)
+            .with_source(degraded)
     }
 }
 
@@ -123,12 +151,26 @@ mod tests {
         let status: Status = refused.into();
         assert_eq!(
             status.to_string(),
-            "unavailable: switched off by level 3 of this process, as it is `optional = 2`, until \
-             the level is lowered"
+            "unavailable: switched off by level 3 of this process, as it is `optional = 2`"
         );
+        assert_eq!(status.refused_by(), Some(RuleKey::Degrade));
         assert!(status.is_safe_to_retry());
         let outcome = Outcome::of_status(&status);
         assert_eq!(outcome, Outcome::RefusedLocally);
         assert!(outcome.asks_fallback() && !outcome.is_retryable(&status));
+    }
+
+    #[test]
+    fn a_switch_says_whose_it_is_and_for_how_long_yet() {
+        let refused = Degrade { forced: true, optional: None }.check(0).expect_err("forced");
+        let by_file = refused.clone().said_by("rules.toml:8".into(), None);
+        assert_eq!(by_file.to_string(), "switched off by its rule `degrade`, says rules.toml:8");
+        let by_anna = refused.said_by("console (anna)".into(), Some(Duration::from_secs(700)));
+        let status: Status = by_anna.into();
+        assert_eq!(
+            status.message(),
+            "switched off by its rule `degrade`, says console (anna) for another 12 min"
+        );
+        assert_eq!(status.refused_by(), Some(RuleKey::Degrade));
     }
 }

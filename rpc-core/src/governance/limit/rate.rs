@@ -12,7 +12,7 @@ use super::sliding::Sliding;
 use super::ticket::{Exhausted, Ticket};
 use super::token::Tokens;
 use crate::governance::moment::nanos;
-use crate::governance::rules::{LimitKind, LimitRule};
+use crate::governance::rules::{LimitKind, LimitRule, RuleKey};
 use crate::governance::{Moment, Rough};
 use crate::status::{Code, Status};
 
@@ -51,11 +51,12 @@ pub struct RateSnapshot {
 }
 
 /// A limit refused: too many calls in too little time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimited {
     quota: Quota,
     asked: u32,
     retry_after: Option<Duration>,
+    whose: Option<Box<str>>,
 }
 
 impl RateLimiter {
@@ -133,6 +134,7 @@ impl Counted for State {
             quota: self.quota,
             asked: n,
             retry_after,
+            whose: None,
         })
     }
 
@@ -251,6 +253,17 @@ impl RateLimited {
         self.retry_after
     }
 
+    /// The same, of the limit that is that one's alone, as in `caller "anna"`.
+    #[must_use]
+    pub fn of(self, whose: Option<Box<str>>) -> Self {
+        Self { whose, ..self }
+    }
+
+    /// Whose limit it is, as in `caller "anna"`, where each has one of its own.
+    pub fn whose(&self) -> Option<&str> {
+        self.whose.as_deref()
+    }
+
     /// What the limit lets go.
     pub fn quota(&self) -> Quota {
         self.quota
@@ -259,7 +272,9 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "limit of {}: ", self.quota)?;
+        write!(f, "limit of {}", self.quota)?;
+        self.whose.iter().try_for_each(|whose| write!(f, " for {whose}"))?;
+        f.write_str(": ")?;
         match self.retry_after {
             Some(wait) => write!(f, "retry in {}", Rough::at_least(wait)),
             None => write!(f, "{} at once never pass", self.asked),
@@ -271,8 +286,11 @@ impl Error for RateLimited {}
 
 impl From<RateLimited> for Status {
     fn from(refusal: RateLimited) -> Self {
-        let status = Self::local(Code::ResourceExhausted, refusal.to_string());
-        match refusal.retry_after {
+        let retry_after = refusal.retry_after;
+        let status = Self::local(Code::ResourceExhausted, refusal.to_string())
+            .refused_by_rule(RuleKey::Limit)
+            .with_source(refusal);
+        match retry_after {
             Some(wait) => status.with_retry_after(wait),
             None => status,
         }

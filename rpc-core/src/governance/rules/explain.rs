@@ -72,14 +72,15 @@ fn bare(label: &str, text: &str) -> Row {
 
 fn row(resolved: &Resolved, decision: &Decision, now: Moment, live: &[Live]) -> Row {
     let key = decision.key;
-    let overruled: Vec<String> = decision.overruled.iter().map(contradicts).collect();
-    let overruled = match overruled.is_empty() {
-        true => String::new(),
-        false => format!("({})", overruled.join("; ")),
+    let others = |said: &mut dyn Iterator<Item = &Said>| {
+        let said: Vec<String> = said.map(contradicts).collect();
+        if said.is_empty() { String::new() } else { format!("({})", said.join("; ")) }
     };
     if let Some(text) = instead(key, live) {
+        let overruled = others(&mut decision.said.iter().chain(&decision.overruled));
         return Row { overruled, ..bare(key.name(), text) };
     }
+    let overruled = others(&mut decision.overruled.iter());
     let mut whose = match (&decision.said, &decision.capped) {
         (Some(said), _) => whose(said),
         (None, Some(capped)) => format!("cap of {}", capped.origin),
@@ -199,7 +200,7 @@ shop.Inventory/price  client
   hedge        after p95       rules.toml:8, dark: only counts
   limit        500/s burst 50  console, expires in 12 min  (rules.toml:5 says 2000/s burst 200)
   concurrency  256             rules.toml:2 for defaults
-  breaker      OPEN 3.2s ago, next probe in 1.8s: 14 of 20 calls in 10s failed
+  breaker      OPEN 3.2s ago, next probe in 1.8s: 14 of 20 calls in 10s failed  (rules.toml:6 says failure_rate 50% min_calls 10)
   fallback     last_good 30s   rules.toml:7, answered 214 calls since the breaker opened
   dark         hedge           rules.toml:9
   refused      31 by limit in the last minute

@@ -28,10 +28,12 @@ pub use overrides::{Override, Overrides};
 pub use parse::{Catalogue, MethodFacts};
 pub(crate) use resolve::lesser;
 pub use resolve::{Capped, Decision, Resolved, Said, resolve};
+pub(crate) use set::in_words;
 pub use set::{Entry, Origin, RuleSet, Section, Strength, Target};
 pub(crate) use suggest::nearest;
 pub use types::{
     BreakerKind, BreakerRule, ConcurrencyRule, FallbackRule, HedgeAfter, HedgeRule, Key, Keys,
     LimitKind, LimitRule, Rate, RetryRule, RuleKey, Rules, Setting, Share, Window,
 };
+pub(crate) use units::quoted;
 pub use units::{Misread, parse_duration, parse_percentile, parse_rate, parse_share};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::keys::Side;
 use super::mistake::{Mistake, Mistakes};
-use super::parse::{Catalogue, one};
+use super::parse::{Catalogue, named, one};
 use super::set::{Origin, RuleSet, Strength, Target};
 use super::types::{RuleKey, Rules};
 use crate::governance::Moment;
@@ -68,6 +68,14 @@ impl Overrides {
         let origin = Self::origin(by, expires);
         self.set.side_mut(side).entry_mut(target.clone()).say(key, &rules, origin);
         Ok((target, key))
+    }
+
+    /// What a switch of these words is about.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn named(side: Side, target: &str, key: &str) -> Result<(Target, RuleKey), Mistakes> {
+        named(&Self::source(""), side, target, key)
     }
 
     /// Sets the level of the process.
@@ -137,11 +145,16 @@ impl Overrides {
     }
 
     fn origin(by: &str, expires: Moment) -> Origin {
-        let source: Arc<str> = match by {
+        let (strength, source) = (Strength::Console, Self::source(by));
+        Origin { strength, source, place: None, expires: Some(expires) }
+    }
+
+    /// What is said by this person comes from there.
+    pub(crate) fn source(by: &str) -> Arc<str> {
+        match by {
             "" => "console".into(),
             by => format!("console ({by})").into(),
-        };
-        Origin { strength: Strength::Console, source, place: None, expires: Some(expires) }
+        }
     }
 }
 

@@ -84,6 +84,18 @@ pub enum Target {
 }
 
 impl Target {
+    /// Whether it is about some of the methods of these paths.
+    pub(crate) fn is_about_any(&self, paths: &[String]) -> bool {
+        let service = |path: &str| path.split_once('/').map_or(path.len(), |(name, _)| name.len());
+        match self {
+            Self::Defaults | Self::Caps => true,
+            Self::Service(name) | Self::Methods(name) => {
+                paths.iter().any(|path| path[..service(path)] == **name)
+            }
+            Self::Method(name) => paths.contains(name),
+        }
+    }
+
     /// What it should have been about, if it is about none of the methods of these paths, but about
     /// something like them.
     pub(crate) fn meant<'a>(&self, paths: &'a [String]) -> Option<&'a str> {

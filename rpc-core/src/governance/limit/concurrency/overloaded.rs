@@ -7,6 +7,7 @@ use std::time::Duration;
 use rpc_codec::{Code, Priority};
 
 use crate::governance::Rough;
+use crate::governance::rules::RuleKey;
 use crate::status::Status;
 
 /// A concurrency limit refused a call: as many as it lets in are under way.
@@ -81,7 +82,9 @@ impl Error for Overloaded {}
 impl From<Overloaded> for Status {
     fn from(refusal: Overloaded) -> Self {
         Self::local(Code::ResourceExhausted, refusal.to_string())
+            .refused_by_rule(RuleKey::Concurrency)
             .with_retry_after(refusal.retry_after)
+            .with_source(refusal)
     }
 }
 

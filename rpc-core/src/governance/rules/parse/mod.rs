@@ -94,6 +94,52 @@ pub(crate) fn one(
     Ok(said.expect("what has no mistakes says something"))
 }
 
+/// Reads what a switch is about, as a person types it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn named(
+    source: &Arc<str>,
+    side: Side,
+    target: &str,
+    key: &str,
+) -> Result<(Target, RuleKey), Mistakes> {
+    let refused = |field: &[&str], wrong: Wrong| {
+        let Wrong { problem, meant, expected } = wrong;
+        let mut path = side.name().to_owned();
+        field.iter().for_each(|name| path.push_str(&format!(".{}", as_key(name))));
+        let (source, place) = (source.clone(), None);
+        Mistakes::only(Mistake { source, place, field: path, problem, meant, expected })
+    };
+    let about = self::target(target).map_err(|wrong| refused(&[target], wrong))?;
+    let is_cap = about == Target::Caps;
+    let key = RuleKey::named(key)
+        .ok_or_else(|| {
+            let known = known_keys(side, is_cap);
+            let near = nearest(key, &known).map(|near| format!("`{near}`"));
+            Wrong::new("there is no such key").meant(near).expected(listed(&known))
+        })
+        .and_then(|key| out_of_place(side, is_cap, key).map_or(Ok(key), Err))
+        .map_err(|wrong| refused(&[target, key], wrong))?;
+    Ok((about, key))
+}
+
+/// The keys that an entry may have.
+fn known_keys(side: Side, is_cap: bool) -> Vec<&'static str> {
+    names(|key| key.is_for(side) && (!is_cap || key.can_be_capped()))
+}
+
+/// Why such an entry can't have this key, if it can't.
+fn out_of_place(side: Side, is_cap: bool, key: RuleKey) -> Option<Wrong> {
+    let name = key.name();
+    let problem = match () {
+        () if !key.is_for(side) => format!("`{name}` is for clients, this is a server's"),
+        () if is_cap && !key.can_be_capped() => format!("a cap can't bound `{name}`"),
+        () => return None,
+    };
+    Some(Wrong::new(problem).expected(listed(&known_keys(side, is_cap))))
+}
+
 /// A value in TOML or JSON, or a word without its quotes.
 fn typed(source: &Arc<str>, value: &str) -> Result<Node, Mistakes> {
     let only = |node: Node| match node.value {
@@ -271,22 +317,16 @@ fn entry(
     entry: &mut Entry,
 ) {
     let is_cap = *target == Target::Caps;
-    let known = names(|key| key.is_for(side) && (!is_cap || key.can_be_capped()));
+    let known = known_keys(side, is_cap);
     for field in fields {
         if reader.has_enough() {
             break;
         }
         reader.inside(&field.name, |reader| match RuleKey::named(&field.name) {
-            Some(key) if !key.is_for(side) => {
-                let wrong =
-                    Wrong::new(format!("`{}` is for clients, this is a server's", field.name));
-                reader.refuse(field.place, wrong.expected(listed(&known)));
-            }
-            Some(key) if is_cap && !key.can_be_capped() => {
-                let wrong = Wrong::new(format!("a cap can't bound `{}`", field.name));
-                reader.refuse(field.place, wrong.expected(listed(&known)));
-            }
             Some(key) => {
+                if let Some(wrong) = out_of_place(side, is_cap, key) {
+                    return reader.refuse(field.place, wrong);
+                }
                 let mut rules = Rules::NONE;
                 match is_cap {
                     true => values::read_cap(reader, side, key, &field.node, &mut rules),
