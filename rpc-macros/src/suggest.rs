@@ -15,12 +15,33 @@ pub(crate) fn unknown_key(word: &str, known: &[&str]) -> String {
         let file = "`degrade` is for whoever runs the process, in a file or by a switch";
         return format!("{file}: say `optional` here, and from which level on");
     }
-    match nearest(word, known) {
+    match meant(word, known) {
         Some(near) => {
             format!("unknown key `{word}`, did you mean `{near}`? expected {}", listed(known))
         }
         None => format!("unknown key `{word}`: expected {}", listed(known)),
     }
+}
+
+/// What others call it, where that is not close to what we do.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("retries", "retry"),
+    ("rate", "limit"),
+    ("rate_limit", "limit"),
+    ("ratelimit", "limit"),
+    ("throttle", "limit"),
+    ("bulkhead", "concurrency"),
+    ("max_concurrency", "concurrency"),
+    ("circuit_breaker", "breaker"),
+    ("deadline", "timeout"),
+    ("per_try_timeout", "per_try"),
+];
+
+/// The one of `known` that is meant by this word: the closest, or what others call so.
+pub(crate) fn meant<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let elsewhere = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let ours = known.iter().find(|known| elsewhere == Some(**known)).copied();
+    ours.or_else(|| nearest(word, known))
 }
 
 /// The closest of `known`, if it is close: a third of its letters may differ, and at least one.
@@ -54,6 +75,16 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_call_it_is_known() {
+        let known = ["retry", "limit", "concurrency", "breaker", "timeout", "per_try"];
+        for (theirs, ours) in ELSEWHERE {
+            assert_eq!(meant(theirs, &known), Some(ours));
+        }
+        assert_eq!(meant("rate", &["rates"]), Some("rates"), "only if it may stand there");
+        assert_eq!(meant("timeuot", &known), Some("timeout"));
+    }
 
     #[test]
     fn lists() {

@@ -18,6 +18,27 @@ pub(crate) fn all_of(known: &[&str]) -> String {
     }
 }
 
+/// What others call it, where that is not close to what we do.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("retries", "retry"),
+    ("rate", "limit"),
+    ("rate_limit", "limit"),
+    ("ratelimit", "limit"),
+    ("throttle", "limit"),
+    ("bulkhead", "concurrency"),
+    ("max_concurrency", "concurrency"),
+    ("circuit_breaker", "breaker"),
+    ("deadline", "timeout"),
+    ("per_try_timeout", "per_try"),
+];
+
+/// The one of `known` that is meant by this word: the closest, or what others call so.
+pub(crate) fn meant<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let elsewhere = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let ours = known.iter().find(|known| elsewhere == Some(**known)).copied();
+    ours.or_else(|| nearest(word, known))
+}
+
 /// The closest of `known`, if it is close: a third of its letters may differ, and at least one.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let (distance, near) = known.iter().map(|known| (distance(word, known), *known)).min()?;
@@ -73,6 +94,16 @@ mod tests {
         }
         assert_eq!(nearest(&"x".repeat(1 << 20), &known), None);
         assert_eq!(nearest("anything", &[]), None);
+    }
+
+    #[test]
+    fn what_others_call_it_is_known() {
+        let known = ["retry", "limit", "concurrency", "breaker", "timeout", "per_try"];
+        for (theirs, ours) in ELSEWHERE {
+            assert_eq!(meant(theirs, &known), Some(ours));
+        }
+        assert_eq!(meant("rate", &["rates"]), Some("rates"), "only if it may stand there");
+        assert_eq!(meant("timeuot", &known), Some("timeout"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::document::{self, Field, Node, Syntax, Value};
 use super::keys::{Side, names};
 use super::mistake::{Mistake, Mistakes, Wrong};
 use super::set::{Entry, RuleSet, Section, Strength, Target};
-use super::suggest::{listed, nearest};
+use super::suggest::{listed, meant, nearest};
 use super::types::{ConcurrencyRule, FallbackRule, HedgeAfter, RuleKey, Rules, Setting};
 use super::units::{Written, quoted};
 
@@ -116,7 +116,7 @@ pub(crate) fn named(
     let key = RuleKey::named(key)
         .ok_or_else(|| {
             let known = known_keys(side, is_cap);
-            let near = nearest(key, &known).map(|near| format!("`{near}`"));
+            let near = meant(key, &known).map(|near| format!("`{near}`"));
             Wrong::new("there is no such key").meant(near).expected(listed(&known))
         })
         .and_then(|key| out_of_place(side, is_cap, key).map_or(Ok(key), Err))
@@ -345,8 +345,9 @@ fn entry(
 }
 
 fn unknown_key(side: Side, entry: &str, field: &Field, known: &[&str]) -> Wrong {
-    let near = nearest(&field.name, known).map(|near| format!("`{near}`"));
+    let near = meant(&field.name, known).map(|near| format!("`{near}`"));
     let meant = near.or_else(|| match &field.node.value {
+        Value::Table(_) if matches!(entry, "defaults" | "caps") => None,
         Value::Table(inner) => Some(format!("[{side}.{}]", unquoted(entry, &field.name, inner))),
         _ => None,
     });
