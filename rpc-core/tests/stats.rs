@@ -24,6 +24,21 @@ fn served(server: &ServerHandle, method: &str) -> MethodStats {
 }
 
 #[tokio::test(start_paused = true)]
+async fn they_read_as_a_line_each() {
+    let world = world().await;
+    let lab = world.client().await;
+    for _ in 0..3 {
+        lab.echo("x".into()).await.unwrap();
+    }
+    lab.boom().await.unwrap_err();
+    let stats = lab.channel().stats().into_iter().filter(|stats| stats.calls() > 0);
+    let mut lines: Vec<_> = stats.map(|stats| format!("{stats:?}")).collect();
+    lines.iter_mut().for_each(|line| line.truncate(line.find(", p50").expect("latencies")));
+    let told = ["test.Lab/boom: 1 calls, 1 server fault", "test.Lab/echo: 3 calls, 3 success"];
+    assert_eq!(lines, told);
+}
+
+#[tokio::test(start_paused = true)]
 async fn both_ends_count_the_same_calls() {
     let world = world().await;
     let lab = world.client().await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
 
+use crate::governance::Rough;
 use crate::governance::outcome::{Degradation, Outcome};
 
 /// Eight buckets for each power of two, so that a time is known to within an eighth of itself.
@@ -105,7 +106,7 @@ impl Ledger {
 ///
 /// From [`Channel::stats`](crate::Channel::stats) as callers see it, from
 /// [`ServerHandle::stats`](crate::ServerHandle::stats) as their server does.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MethodStats {
     method: Cow<'static, str>,
     outcomes: [u64; Outcome::COUNT],
@@ -141,5 +142,37 @@ impl MethodStats {
     pub fn latency(&self, share: f64) -> Option<Duration> {
         let bucket = self.latency.quantile_bucket(share).ok().flatten()?;
         Some(Duration::from_nanos(bucket.end()))
+    }
+}
+
+/// `shop.Inventory/price: 120 calls, 100 success, 20 server fault, 15 answered by a fallback, p50 1.1ms,
+/// p99 3.4ms`.
+impl fmt::Display for MethodStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} calls", self.method, self.calls())?;
+        for outcome in Outcome::ALL.into_iter().filter(|outcome| self.count(*outcome) > 0) {
+            write!(f, ", {} {}", self.count(outcome), outcome.name())?;
+        }
+        for (degradation, words) in [
+            (Degradation::Answered, "answered by a fallback"),
+            (Degradation::Failed, "whose fallback failed"),
+        ] {
+            if self.degraded(degradation) > 0 {
+                write!(f, ", {} {words}", self.degraded(degradation))?;
+            }
+        }
+        for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
+            if let Some(latency) = self.latency(share) {
+                write!(f, ", {name} {}", Rough::about(latency))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As it is displayed: there are hundreds of counters of latency.
+impl fmt::Debug for MethodStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
