@@ -30,6 +30,8 @@ pub struct Request {
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
+    /// The deadline is that of one attempt, which ends before the call's.
+    pub(crate) is_per_try: bool,
     /// Whoever waits for the answer is polled then, though it has not come: another attempt may join.
     pub(crate) nudge: Option<Instant>,
     pub(crate) priority: Option<Priority>,
@@ -59,6 +61,7 @@ impl Request {
             metadata: Metadata::new(),
             timeout: None,
             deadline: None,
+            is_per_try: false,
             nudge: None,
             priority: None,
             oneway: false,

@@ -153,7 +153,7 @@ impl<'a> Attempts<'a> {
         began: Now,
     ) -> impl Future<Output = Answer> + Send + use<'s, 'a> {
         let call = self.call;
-        request.deadline = Some(call.try_deadline(began.instant));
+        call.give_time(request, began.instant);
         let after = call.hedge_after(began.moment);
         request.nudge = after.and_then(|after| began.instant.checked_add(after));
         let request: &Request = request;
@@ -193,7 +193,7 @@ impl<'a> Attempts<'a> {
         let began = Now::read();
         let mut request = Box::new(request.clone());
         request.attempt = self.send_another();
-        request.deadline = Some(call.try_deadline(began.instant));
+        call.give_time(&mut request, began.instant);
         request.nudge = None;
         Ok(Box::pin(async move { watched(call, node, &request, began).await }))
     }

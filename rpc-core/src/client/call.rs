@@ -255,7 +255,8 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
             if status.executed() == Executed::Maybe =>
         {
             let given = Rough::about(deadline.saturating_duration_since(now));
-            format!("{} did not answer within {given} ({address})", request.method)
+            let whose = if request.is_per_try { ", its time per try" } else { "" };
+            format!("{} did not answer within {given}{whose} ({address})", request.method)
         }
         (Origin::Client, Code::DeadlineExceeded, _) | (Origin::Transport, ..) => {
             format!("{address}: {}", status.message())

@@ -290,11 +290,12 @@ impl<'a> Governed<'a> {
         self.deadline.saturating_duration_since(now)
     }
 
-    /// When an attempt that begins at `began` is over.
-    pub(super) fn try_deadline(&self, began: Instant) -> Instant {
+    /// Says when an attempt that begins at `began` is over.
+    pub(super) fn give_time(&self, attempt: &mut Request, began: Instant) {
         let per_try = self.steps.per_try.filter(|_| !self.is_dark(RuleKey::PerTry));
         let over = per_try.and_then(|limit| began.checked_add(limit));
-        over.map_or(self.deadline, |over| over.min(self.deadline))
+        attempt.is_per_try = over.is_some_and(|over| over < self.deadline);
+        attempt.deadline = if attempt.is_per_try { over } else { Some(self.deadline) };
     }
 
     fn asking<'r>(&'r self, request: &'r Request) -> Asking<'r> {

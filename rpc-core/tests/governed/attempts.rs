@@ -87,6 +87,19 @@ async fn each_try_has_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_try_that_ran_out_of_its_own_time_says_so_and_a_call_that_did_does_not() {
+    let world = World::of(1).await;
+    let rules = "[client.\"shop.Inventory\"]\ntimeout = \"1s\"\nper_try = \"100ms\"";
+    let shop = world.client(rules).await;
+    world.all_do(&Act::Never);
+    let late = price(&shop).await.unwrap_err();
+    let why = "shop.Inventory/price did not answer within 100ms, its time per try (mem://node-0)";
+    assert_eq!(late.message(), why);
+    let late = price(&shop.with_timeout(ms(50))).await.unwrap_err();
+    assert_eq!(late.message(), "shop.Inventory/price did not answer within 50ms (mem://node-0)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hedge_wins_and_the_loser_is_cancelled_on_its_node() {
     let world = World::of(2).await;
     let shop = world
