@@ -37,7 +37,7 @@ impl Inventory for Shop {
 async fn main() -> Result<(), Status> {
     let shop = Arc::new(Shop::default());
     let server = InventoryServer::from_arc(shop.clone());
-    let _server = Server::builder().add(server).listen("mem://shop").await?;
+    Server::builder().add(server).listen("mem://shop").await?;
     let client = InventoryClient::connect("mem://shop").await?;
     let price = |sku: &str| client.price(sku.to_owned());
 

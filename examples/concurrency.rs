@@ -32,7 +32,7 @@ impl Reports for Office {
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Status> {
-    let _server = Server::builder().add(ReportsServer::new(Office)).listen("mem://office").await?;
+    Server::builder().add(ReportsServer::new(Office)).listen("mem://office").await?;
     let reports = ReportsClient::connect("mem://office").await?;
 
     let begun = Instant::now();

@@ -26,7 +26,7 @@ const RULES: &str = r#"
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Status> {
-    let _server = Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
+    Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
     let shop = InventoryClient::builder().rules(RULES).connect("mem://shop").await?;
 
     for _ in 0..20 {

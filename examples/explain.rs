@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let governance = Governance::global();
     let shop = Arc::new(Shop::default());
     let service = InventoryServer::from_arc(shop.clone());
-    let _server = Server::builder().add(service).listen("mem://shop").await?;
+    Server::builder().add(service).listen("mem://shop").await?;
     let client = InventoryClient::connect("mem://shop").await?;
     let price = || client.price("A-17".into());
 

@@ -31,7 +31,7 @@ impl Inventory for Shop {
 async fn main() -> Result<(), Status> {
     let shop = Arc::new(Shop::default());
     let service = InventoryServer::from_arc(shop.clone());
-    let _server = Server::builder().add(service).listen("mem://shop").await?;
+    Server::builder().add(service).listen("mem://shop").await?;
     let client = InventoryClient::connect("mem://shop").await?;
     let (eu, us) = (client.with_metadata("tenant", "eu"), client.with_metadata("tenant", "us"));
 

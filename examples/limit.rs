@@ -37,7 +37,7 @@ impl Inventory for Shop {
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Status> {
-    let _server = Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
+    Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
     let shop = InventoryClient::connect("mem://shop").await?;
 
     for _ in 0..3 {

@@ -46,7 +46,7 @@ async fn client(name: &str) -> Result<InventoryClient, Status> {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Status> {
     let server = Server::builder().rules(RULES).add(InventoryServer::new(Shop));
-    let _server = server.listen("mem://shop").await?;
+    server.listen("mem://shop").await?;
     let (anna, bert) = (client("anna").await?, client("bert").await?);
     let price = |client: &InventoryClient| {
         let client = client.clone();

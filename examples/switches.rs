@@ -39,7 +39,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let governance = Governance::global();
-    let _server = Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
+    Server::builder().add(InventoryServer::new(Shop)).listen("mem://shop").await?;
     let shop = InventoryClient::connect("mem://shop").await?;
     let price = || shop.price("A-17".into());
     let related = || shop.related("A-17".into());

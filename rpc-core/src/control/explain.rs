@@ -148,7 +148,7 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
         }
     }
     live.extend(refused(&method.refusals, now));
-    live.extend(line("servers", "refused ", " attempts", &method.of_servers, false, now));
+    live.extend(line("servers", "refused attempts: ", &method.of_servers, false, now));
     live
 }
 
@@ -232,16 +232,15 @@ fn of_server(method: &ServerMethod, now: Moment) -> Vec<Live> {
 
 /// What rules have refused, and whom; and what dark ones would have.
 fn refused(refusals: &Refusals, now: Moment) -> impl Iterator<Item = Live> {
-    let refused = line("refused", "", "", refusals, false, now);
-    let counted = line("counted", "", "", refusals, true, now);
+    let refused = line("refused", "", refusals, false, now);
+    let counted = line("counted", "", refusals, true, now);
     [refused, whom(refusals), counted].into_iter().flatten()
 }
 
 /// How many were refused by what, and the last of them; nothing if none ever was.
 fn line(
     label: &str,
-    verb: &str,
-    what: &str,
+    of_what: &str,
     refusals: &Refusals,
     is_dark: bool,
     now: Moment,
@@ -249,13 +248,13 @@ fn line(
     let last = refusals.last().into_iter().find(|refused| refused.is_dark == is_dark)?;
     let name = |by: Option<RuleKey>| by.map_or("no rule", RuleKey::name);
     let of_minute = refusals.of_minute(is_dark, now);
-    let counts = of_minute.iter().map(|(by, count)| format!("{count}{what} by {}", name(*by)));
+    let counts = of_minute.iter().map(|(by, count)| format!("{count} by {}", name(*by)));
     let counts = match of_minute.is_empty() {
         true => "none".to_owned(),
         false => counts.collect::<Vec<_>>().join(", "),
     };
     let (at, by, why) = (wall(now.since(last.at)), name(last.by), last.why.message());
-    let text = format!("{verb}{counts} in the last minute; last: {at} {by}, {why}");
+    let text = format!("{of_what}{counts} in the last minute; last: {at} {by}, {why}");
     Some(Live::Line(label.to_owned(), text))
 }
 

@@ -86,7 +86,7 @@ async fn a_client_tells_what_servers_refused_and_how_often_it_tried_again() {
     assert!(refused.message().starts_with(why), "{refused}");
     let told = world.governance.explain("shop.Inventory/price");
     for part in [
-        "servers   refused 2 attempts by limit in the last minute; last: ",
+        "servers   refused attempts: 2 by limit in the last minute; last: ",
         "retry     attempts 2        builder:2, retried once in the last minute, 10 left in the budget",
         "closed: 0 of 2 calls in 10s failed",
     ] {
