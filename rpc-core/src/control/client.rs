@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use rpc_codec::Priority;
 
+use super::breakers::{BreakerStep, Forced};
 use super::concurrency::ConcurrencyStep;
 use super::further::FurtherCounts;
 use super::last_good::LastGoodStep;
 use super::refusals::Refusals;
-use super::steps::{Asking, ByKey, Held, RateStep};
+use super::steps::RateStep;
 use crate::governance::Moment;
-use crate::governance::breaker::{Breaker, CircuitOpen, Mode, State};
 use crate::governance::fallback::{Degrade, Degraded};
 use crate::governance::hedge::Hedge;
 use crate::governance::outcome::{Classify, Degradation, Outcome};
 use crate::governance::retry::{Budget, RetryPolicy};
 use crate::governance::rules::{
-    BreakerRule, ConcurrencyRule, FallbackRule, HedgeRule, Keys, MethodFacts, Origin, Resolved,
-    RuleKey, RuleSet, Rules, Setting, lesser,
+    ConcurrencyRule, FallbackRule, HedgeRule, Keys, MethodFacts, Origin, Resolved, RuleKey,
+    RuleSet, Rules, Setting, lesser,
 };
 use crate::method::Method;
 use crate::request::Response;
@@ -170,73 +170,6 @@ impl SwitchedOff {
     }
 }
 
-/// The breaker of a method.
-#[derive(Debug)]
-pub(crate) struct BreakerStep {
-    pub(crate) rule: BreakerRule,
-    pub(crate) breakers: Arc<ByKey<Breaker>>,
-    pub(crate) forced: Option<Arc<Forced>>,
-}
-
-/// What a person wants a method's breakers to do, for a while.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Forced {
-    pub(crate) mode: Mode,
-    pub(crate) by: Arc<str>,
-    pub(crate) expires: Moment,
-}
-
-impl BreakerStep {
-    /// By this rule; what `before` has seen goes on to count.
-    fn new(
-        rule: &BreakerRule,
-        forced: Option<Arc<Forced>>,
-        before: Option<&Self>,
-        now: Moment,
-    ) -> Self {
-        let mode = mode(forced.as_deref());
-        let breakers = ByKey::renewed(
-            rule.key.as_ref(),
-            before.map(|before| &before.breakers),
-            |breaker| {
-                breaker.reconfigure(rule, now);
-                breaker.force(mode, now);
-            },
-            || breaker(rule, mode, now),
-        );
-        Self { rule: rule.clone(), breakers, forced }
-    }
-
-    /// The breaker of this call.
-    #[inline(always)]
-    pub(crate) fn of(&self, asking: &Asking<'_>) -> Held<'_, Breaker> {
-        let mode = || mode(self.forced.as_deref());
-        self.breakers.of(asking, || breaker(&self.rule, mode(), asking.now))
-    }
-
-    /// The same refusal, which says whose breaker it is, and who forces it.
-    pub(crate) fn explained(&self, refusal: CircuitOpen, asking: &Asking<'_>) -> CircuitOpen {
-        let refusal = refusal.of(self.breakers.whose(asking));
-        match &self.forced {
-            Some(forced) if refusal.state() == State::ForcedOpen => {
-                refusal.forced_by(forced.by.clone(), forced.expires.since(asking.now))
-            }
-            _ => refusal,
-        }
-    }
-}
-
-fn mode(forced: Option<&Forced>) -> Mode {
-    forced.map_or(Mode::Automatic, |forced| forced.mode)
-}
-
-/// A breaker whose jitter is its own.
-fn breaker(rule: &BreakerRule, mode: Mode, now: Moment) -> Breaker {
-    let breaker = Breaker::new(rule, now, fastrand::u64(..));
-    breaker.force(mode, now);
-    breaker
-}
-
 /// Hedging of a method.
 #[derive(Debug)]
 pub(crate) struct HedgeStep {
@@ -358,7 +291,7 @@ impl ClientMethod {
     #[cold]
     pub(crate) fn attempt_failed(&self, failed: &Status, now: Moment) {
         if failed.origin() == status::Origin::Server && failed.is_refusal() {
-            self.of_servers.note(failed.refused_by(), false, failed, now);
+            self.of_servers.hear(failed, now);
         }
     }
 

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use super::client::{BreakerStep, ClientMethod};
+use super::breakers::BreakerStep;
+use super::client::ClientMethod;
 use super::concurrency::ConcurrencyStep;
 use super::further::Further;
 use super::governance::Governance;

@@ -10,6 +10,8 @@ use crate::status::Status;
 
 /// Refusals that are kept word for word.
 const KEPT: usize = 32;
+/// Letters that are kept of what a server says.
+const HEARD: usize = 300;
 /// One for each rule, and one for what no rule has refused.
 const TALLIES: usize = RuleKey::ALL.len() + 1;
 
@@ -53,8 +55,17 @@ impl Refusals {
         if is_dark { Ok(()) } else { Err(why) }
     }
 
-    /// Something was refused.
-    pub(super) fn note(&self, by: Option<RuleKey>, is_dark: bool, why: &Status, now: Moment) {
+    /// Somebody else refused, in words of their own: of those only as much is kept as a person reads.
+    pub(super) fn hear(&self, why: &Status, now: Moment) {
+        let letters = why.message().chars().take(HEARD);
+        let message = letters.fold(String::new(), |said, letter| match letter.is_control() {
+            true => said + &letter.escape_default().to_string(),
+            false => said + letter.encode_utf8(&mut [0; 4]),
+        });
+        self.note(why.refused_by(), false, &Status::refused(why.code(), message), now);
+    }
+
+    fn note(&self, by: Option<RuleKey>, is_dark: bool, why: &Status, now: Moment) {
         let mut log = self.lock();
         let tallies = if is_dark { &mut log.dark } else { &mut log.refused };
         tallies[place(by)].add(now);
@@ -105,6 +116,18 @@ mod tests {
         let counted = refusals.of_minute(false, NOW);
         assert_eq!(counted, [(Some(RuleKey::Limit), 10_000), (None, 10_000)]);
         assert_eq!(refusals.last().len(), KEPT);
+    }
+
+    #[test]
+    fn a_server_that_says_too_much_is_cut_short_and_its_control_characters_are_not_printed() {
+        let refusals = Refusals::default();
+        let long = format!("\x1b[2J\nshop.Inventory/price  client{}", "!".repeat(100_000));
+        let why = Status::refused(Code::Unavailable, long).with_detail("x", vec![0; 1_000]);
+        refusals.hear(&why, NOW);
+        let kept = refusals.last()[0].why.clone();
+        assert!(kept.message().starts_with("\\u{1b}[2J\\nshop.Inventory"), "{kept}");
+        assert!(kept.message().len() < 400 && kept.details().is_empty());
+        assert_eq!(refusals.of_minute(false, NOW), [(None, 1)]);
     }
 
     #[test]

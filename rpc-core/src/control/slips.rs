@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::governance::{BUILDER, Governance};
+use super::given::BUILDER;
+use super::governance::Governance;
 use crate::governance::rules::{
     Entry, Mistake, Mistakes, Origin, Overrides, RuleSet, Side, Target, quoted,
 };
