@@ -132,6 +132,9 @@ impl Governance {
         lasts: Duration,
     ) -> Result<(), Mistakes> {
         let (target, _) = Overrides::named(Side::Client, path, RuleKey::Breaker.name())?;
+        if mode == Mode::Automatic && self.let_go(path) {
+            return Ok(());
+        }
         let clients = self.clients_of(path);
         if clients.is_empty() {
             return Err(slips::of_switch(Side::Client, &target, &self.paths(Side::Client)));
@@ -139,21 +142,29 @@ impl Governance {
         if !clients.iter().any(|method| method.steps().breaker.is_some()) {
             return Err(slips::without_breaker(&target));
         }
-        let switch = Thrown::Breaker(path.to_owned());
+        if mode == Mode::Automatic {
+            return Ok(()); // nobody held them
+        }
+        let by = Overrides::source(by);
+        let forced = Forced { mode, by, expires: Moment::now().plus(lasts) };
         let mut said = lock(&self.0.said);
         let switches = &mut said.switches;
-        if mode == Mode::Automatic {
-            switches.forced.remove(path);
-            switches.forget_expiry(&switch);
-        } else {
-            let by = Overrides::source(by);
-            let forced = Forced { mode, by, expires: Moment::now().plus(lasts) };
-            switches.forced.insert(path.to_owned(), Arc::new(forced));
-            self.expires(switches, switch, lasts);
-        }
+        switches.forced.insert(path.to_owned(), Arc::new(forced));
+        self.expires(switches, Thrown::Breaker(path.to_owned()), lasts);
         drop(said);
         self.renew();
         Ok(())
+    }
+
+    /// Breakers work by themselves again, also where there are none at present; whether they were held.
+    fn let_go(&self, path: &str) -> bool {
+        let mut said = lock(&self.0.said);
+        let switches = &mut said.switches;
+        let were_held = switches.forced.remove(path).is_some();
+        switches.forget_expiry(&Thrown::Breaker(path.to_owned()));
+        drop(said);
+        self.renew();
+        were_held
     }
 
     /// Takes a switch back when its time is over. What waited for the end of an earlier throw need not

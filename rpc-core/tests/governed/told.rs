@@ -221,6 +221,19 @@ async fn a_breaker_that_is_held_holds_those_of_tenants_that_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_breaker_that_is_held_is_let_go_also_while_it_is_off() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.defaults]\nbreaker = {}").await;
+    let path = "shop.Inventory/price";
+    world.governance.force_breaker(path, Mode::ForcedOpen, "anna", HOUR).unwrap();
+    world.governance.switch(switch(path, "breaker", "off")).unwrap();
+    price(&shop).await.unwrap();
+    world.governance.force_breaker(path, Mode::Automatic, "anna", HOUR).unwrap();
+    assert_eq!(world.governance.clear_switch(Side::Client, path, "breaker"), Ok(true));
+    price(&shop).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_degrades_a_method_and_for_how_long_is_told() {
     let world = World::of(1).await;
     let shop = world.client("[client.\"shop.Inventory/reserve\"]\noptional = 2").await;
