@@ -294,26 +294,27 @@ impl fmt::Display for Status {
     }
 }
 
+/// As it is displayed, since a `main` that fails with it prints this; and what else it says, in brackets.
 impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Status");
-        out.field("code", &self.0.code)
-            .field("message", &self.0.message)
-            .field("origin", &self.0.origin)
-            .field("executed", &self.0.executed);
-        if let Some(rule) = self.0.refused_by {
-            out.field("refused_by", &rule.name());
+        let Inner { origin, executed, refused_by, retry_after, details, source, .. } = &*self.0;
+        write!(f, "{self} [origin: {origin:?}, executed: {executed:?}")?;
+        if let Some(rule) = refused_by {
+            write!(f, ", refused by: {}", rule.name())?;
         }
-        if let Some(wait) = self.0.retry_after {
-            out.field("retry_after", &wait);
+        if let Some(wait) = retry_after {
+            write!(f, ", retry after: {wait:?}")?;
         }
-        if !self.0.details.is_empty() {
-            out.field("details", &self.0.details);
+        if !details.is_empty() {
+            write!(f, ", details: {details:?}")?;
         }
-        if let Some(source) = &self.0.source {
-            out.field("source", source);
+        // Many a status says all that its source does.
+        if let Some(source) = source.as_ref().map(ToString::to_string)
+            && !self.0.message.contains(&source)
+        {
+            write!(f, ", source: {source}")?;
         }
-        out.finish()
+        f.write_str("]")
     }
 }
 
@@ -431,6 +432,22 @@ mod tests {
         let sent = own.said_by_handler();
         assert_eq!(sent.retry_after(), Some(Duration::from_secs(1)));
         assert_eq!(sent.executed(), Executed::Yes);
+    }
+
+    #[test]
+    fn a_main_that_fails_with_it_prints_what_a_person_can_read() {
+        let lost = std::io::Error::other("the cable is out");
+        let status = Status::transport("tcp://127.0.0.1:7000: lost", Executed::Maybe);
+        assert_eq!(
+            format!("{:?}", status.with_source(lost)),
+            "unavailable: tcp://127.0.0.1:7000: lost [origin: Transport, executed: Maybe, source: the \
+             cable is out]"
+        );
+        let full = Status::refused(Code::ResourceExhausted, "full").refused_by_rule(RuleKey::Limit);
+        assert_eq!(
+            format!("{:?}", full.with_retry_after(Duration::from_secs(1))),
+            "resource exhausted: full [origin: Server, executed: No, refused by: limit, retry after: 1s]"
+        );
     }
 
     #[test]

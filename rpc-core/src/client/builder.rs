@@ -87,7 +87,7 @@ impl ChannelBuilder {
         check_name("client", &parts.config.name)?;
         parts.rules = rules_of_builder(Side::Client, &rules, methods.map(<[Method]>::iter))?;
         let addresses = Address::parse_list(address)?;
-        Ok(Channel::new(parts, addresses, address))
+        Ok(Channel::new(parts, addresses))
     }
 }
 
@@ -166,7 +166,7 @@ macro_rules! settings {
         }
 
         /// Rules in the words of a rules file (TOML), which count no more than a method's
-        /// attribute: a file, a registry or the console may say otherwise.
+        /// attribute: a file, a registry or the console may say otherwise. Said twice, the last text counts.
         ///
         /// ```
         /// # use rpc_core::Channel;

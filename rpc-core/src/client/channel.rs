@@ -42,7 +42,7 @@ struct Inner {
     layered: Option<BoxService>,
     ledger: Ledger,
     governance: Governance,
-    /// What was connected to, as it was written: calls to it share limits, breakers and budgets.
+    /// The addresses that were connected to: calls to them share limits, breakers and budgets.
     target: Arc<str>,
     /// What the builder says of rules.
     rules: Arc<RuleSet>,
@@ -115,7 +115,8 @@ impl Channel {
         ChannelBuilder::new()
     }
 
-    pub(super) fn new(parts: Parts, addresses: Vec<Address>, target: &str) -> Self {
+    pub(super) fn new(parts: Parts, addresses: Vec<Address>) -> Self {
+        let target = addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(",");
         let Parts { config, call_layers, attempt_layers, governance, rules } = parts;
         let config = Arc::new(config);
         let nodes = addresses.into_iter().map(|address| Node::new(address, config.clone()));

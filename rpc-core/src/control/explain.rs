@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::sync::Arc;
 
 use super::breakers::BreakerStep;
 use super::client::ClientMethod;
@@ -16,7 +17,7 @@ use super::source::Trouble;
 use super::steps::RateStep;
 use super::wall::wall;
 use crate::governance::Moment;
-use crate::governance::breaker::{CircuitOpen, State};
+use crate::governance::breaker::{CircuitOpen, Mode, State};
 use crate::governance::limit::RateLimited;
 use crate::governance::outcome::Degradation;
 use crate::governance::rules::{
@@ -45,24 +46,27 @@ pub(super) fn explained(governance: &Governance, path: &str, now: Moment) -> Str
     for slip in slips::all(governance) {
         text.push_str(&format!("without effect: {slip}\n"));
     }
-    for trouble in governance.troubles() {
-        text.push_str(&troubled(&trouble));
+    for (source, version) in governance.gone_back() {
+        let (again, by) = (version.again.unwrap_or(version.number), version.by);
+        text.push_str(&format!("{source} was rolled back to version {again} by {by}\n"));
+    }
+    for (trouble, has_rules) in governance.troubled() {
+        text.push_str(&troubled(&trouble, has_rules));
     }
     text
 }
 
-/// What it means that a source is in trouble.
-fn troubled(trouble: &Trouble) -> String {
+/// What it means that a source is in trouble, which has said something before or not.
+fn troubled(trouble: &Trouble, has_rules: bool) -> String {
+    let before =
+        if has_rules { "; what it said before is" } else { ", and it said nothing before" };
     match trouble {
         Trouble::Refused(mistakes) => {
-            let source = mistakes.iter().next().map(|first| first.source.to_string());
-            let source = source.unwrap_or_default();
+            let source = mistakes.iter().next().map_or("", |first| &*first.source);
             let wrong = mistakes.to_string().replace('\n', "\n  ");
-            format!(
-                "not in force: {source} as it is now; what it said before is. Wrong:\n  {wrong}\n"
-            )
+            format!("not in force: {source} as it is now{before}. Wrong:\n  {wrong}\n")
         }
-        Trouble::Unreadable { .. } => format!("not in force: {trouble}; what it said before is\n"),
+        Trouble::Unreadable { .. } => format!("not in force: {trouble}{before}\n"),
         Trouble::NotKept { .. } => format!("in force, but {trouble}\n"),
     }
 }
@@ -89,8 +93,14 @@ fn method(governance: &Governance, path: &str, now: Moment) -> String {
     let mut text = String::new();
     let clients = governance.clients_of(path);
     for method in &clients {
+        let at_target = || clients.iter().filter(|other| other.target == method.target);
         if clients.len() > 1 {
             text.push_str(&format!("at {}: ", method.target));
+        }
+        if at_target().count() > 1 {
+            let number = at_target().position(|other| Arc::ptr_eq(other, method)).unwrap_or(0) + 1;
+            let of = at_target().count();
+            text.push_str(&format!("as builder {number} of {of} has it: "));
         }
         let resolved = governance.resolve_client(method);
         text.push_str(&explain(&resolved, now, &of_client(method, &resolved, now)));
@@ -145,7 +155,7 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     {
         let count = method.degraded(degradation);
         if count > 0 {
-            live.push(Live::Note(RuleKey::Fallback, format!("{verb} {}", calls(count))));
+            live.push(Live::Note(RuleKey::Fallback, format!("{verb} {} so far", calls(count))));
         }
     }
     live.extend(refused(&method.refusals, now));
@@ -153,12 +163,11 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     live
 }
 
-/// What its breaker does, or each of its breakers.
+/// What its breaker does, or each of its breakers; and who holds them.
 fn of_breaker(step: &BreakerStep, now: Moment) -> Live {
-    let held = step.forced.as_ref().map(|forced| {
+    let held = step.forced.as_ref().map_or(String::new(), |forced| {
         format!(" by {}, expires in {}", forced.by, in_words(forced.expires.since(now)))
     });
-    let held = held.unwrap_or_default();
     let (mut all, mut not_closed, mut only) = (0, Vec::new(), None);
     step.breakers.for_each(|whose, breaker| {
         all += 1;
@@ -168,20 +177,26 @@ fn of_breaker(step: &BreakerStep, now: Moment) -> Live {
             Some(_) => {}
         }
     });
-    match only {
-        Some(only) if only.state == State::Closed => {
+    match (only, &step.forced) {
+        (Some(only), _) if only.state == State::Closed => {
             Live::Note(RuleKey::Breaker, format!("{only}{held}"))
         }
-        Some(only) => Live::Instead(RuleKey::Breaker, format!("{only}{held}")),
-        None => {
-            let many = not_closed.len();
-            let some: Vec<_> = not_closed.iter().take(3).map(|whose| quoted(whose)).collect();
-            let some = match (some.is_empty(), many > some.len()) {
-                (true, _) => String::new(),
-                (false, false) => format!(": {}", some.join(", ")),
-                (false, true) => format!(": {}, ..", some.join(", ")),
+        (Some(only), _) => Live::Instead(RuleKey::Breaker, format!("{only}{held}")),
+        (None, Some(forced)) => {
+            let all_are = match forced.mode {
+                Mode::ForcedOpen => "all FORCED OPEN",
+                Mode::ForcedClosed => "all forced closed",
+                Mode::MetricsOnly | Mode::Automatic => "all counting only",
             };
-            Live::Note(RuleKey::Breaker, format!("{many} of {all} not closed{some}{held}"))
+            Live::Note(RuleKey::Breaker, format!("{all_are}{held}"))
+        }
+        (None, None) => {
+            let some: Vec<_> = not_closed.iter().take(3).map(|whose| quoted(whose)).collect();
+            let more = if not_closed.len() > some.len() { ", .." } else { "" };
+            let which = if some.is_empty() { "" } else { ": " };
+            let some = some.join(", ");
+            let note = format!("{} of {all} not closed{which}{some}{more}", not_closed.len());
+            Live::Note(RuleKey::Breaker, note)
         }
     }
 }
@@ -192,11 +207,19 @@ fn kept(step: &RateStep) -> Option<Live> {
     Some(Live::Note(RuleKey::Limit, each))
 }
 
-/// How much an adaptive limit lets in at present.
+/// How many calls are under way, and how many wait.
 fn under_way(step: &ConcurrencyStep) -> Option<Live> {
-    let limit = step.adaptive()?;
-    let now = format!("{} of {} under way", limit.in_use(), limit.max());
-    Some(Live::Note(RuleKey::Concurrency, now))
+    let note = match step {
+        ConcurrencyStep::Adaptive(limit) => {
+            format!("{} of {} under way", limit.in_use(), limit.max())
+        }
+        ConcurrencyStep::Fixed(limit) => match (limit.in_use(), limit.waiting()) {
+            (0, 0) => return None,
+            (in_use, 0) => format!("{in_use} under way"),
+            (in_use, waiting) => format!("{in_use} under way, {waiting} waiting"),
+        },
+    };
+    Some(Live::Note(RuleKey::Concurrency, note))
 }
 
 /// Rules that a defaults or a service entry has for many methods, and that can't be for this one, or that are of
@@ -219,6 +242,12 @@ fn out_of_place(method: &ClientMethod, rules: &Rules) -> Vec<Live> {
     {
         let why = "without effect: the whole call has no more time";
         live.push(Live::Note(RuleKey::PerTry, why.to_owned()));
+    }
+    if let (Some(Setting::On(limit)), Some(Setting::On(timeout))) = (&rules.limit, &rules.timeout)
+        && limit.wait >= *timeout
+    {
+        let why = "no call waits longer than its timeout";
+        live.push(Live::Note(RuleKey::Limit, why.to_owned()));
     }
     live
 }

@@ -45,7 +45,7 @@ use crate::governance::rules::{
 #[derive(Clone)]
 pub struct Governance(pub(super) Arc<Inner>);
 
-/// A method at a target. What the builder says of rules is part of it: whoever says something else
+/// A method at a target. What the builder says of its rules is part of it: whoever says something else
 /// shares no machines, or its words would be lost on those of whoever came first.
 type MethodAt = (Arc<str>, Cow<'static, str>, String);
 
@@ -70,8 +70,6 @@ pub(super) struct Inner {
 pub(super) struct Said {
     /// By the sources' names.
     sources: BTreeMap<Arc<str>, History>,
-    /// What those that are followed said last, which may not be in force any more.
-    heard: BTreeMap<Arc<str>, Arc<RuleSet>>,
     pub(super) switches: Switches,
     troubles: BTreeMap<Arc<str>, Arc<Trouble>>,
 }
@@ -205,6 +203,21 @@ impl Governance {
         lock(&self.0.said).troubles.values().cloned().collect()
     }
 
+    /// The same, each with whether its source has said anything before.
+    pub(super) fn troubled(&self) -> Vec<(Arc<Trouble>, bool)> {
+        let said = lock(&self.0.said);
+        let troubles = said.troubles.iter();
+        troubles.map(|(name, it)| (it.clone(), said.sources.contains_key(name))).collect()
+    }
+
+    /// Sources from which somebody has gone back to an earlier version.
+    pub(super) fn gone_back(&self) -> Vec<(Arc<str>, Version)> {
+        let said = lock(&self.0.said);
+        let current = said.sources.iter().filter_map(|(name, it)| Some((name, it.current()?)));
+        let back = current.filter(|(_, version)| version.again.is_some());
+        back.map(|(name, version)| (name.clone(), version.clone())).collect()
+    }
+
     /// What is in force for a method (`"shop.Inventory/price"`), for each of a service
     /// (`"shop.Inventory"`) or for all that this process calls and serves (`""`), who says so, and what was
     /// refused: for a person.
@@ -227,7 +240,8 @@ impl Governance {
                 })
                 .0
         };
-        let key = (target.clone(), about.path.clone(), base.to_string());
+        let said = base.said_of(Side::Client, &about.path);
+        let key = (target.clone(), about.path.clone(), said);
         let known = about.known.get().cloned();
         // Its rules are in force before anybody else can find it.
         let make = || {
@@ -355,16 +369,14 @@ impl Governance {
             Some(trouble) => said.troubles.insert(name.clone(), trouble.clone()),
             None => said.troubles.remove(&name),
         };
-        // What it has said before and says still is no news: somebody may have gone back from it.
-        if let Some(rules) = &standing.rules
-            && said.heard.get(&name) != Some(rules)
+        if let Some(rules) = &standing.rules {
+            let history = said.sources.entry(name.clone()).or_default();
+            history.hear(rules, &name, Moment::now());
+        }
+        if let Some(Trouble::Refused(_)) = standing.trouble.as_deref()
+            && let Some(history) = said.sources.get_mut(&name)
         {
-            said.heard.insert(name.clone(), rules.clone());
-            said.sources.entry(name.clone()).or_default().record(
-                rules.clone(),
-                name,
-                Moment::now(),
-            );
+            history.hear_nonsense();
         }
         drop(said);
         self.renew();

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use super::wall::wall;
@@ -34,6 +35,10 @@ pub struct History {
     versions: VecDeque<Version>,
     kept: usize,
     latest: u64,
+    /// What the source said last, which may not be in force any more.
+    heard: Option<Arc<RuleSet>>,
+    /// Since then it was wrong: somebody has a hand in it.
+    is_edited: bool,
 }
 
 /// A version that never was, or is no longer kept.
@@ -67,16 +72,40 @@ impl Default for History {
 impl History {
     /// Keeps so many versions, at least the one in force.
     pub fn keeping(versions: usize) -> Self {
-        Self { versions: VecDeque::new(), kept: versions.max(1), latest: 0 }
+        let (kept, latest) = (versions.max(1), 0);
+        Self { versions: VecDeque::new(), kept, latest, heard: None, is_edited: false }
     }
 
-    /// Puts `rules` in force; the number of that version. Rules that are in force already are no
-    /// new version.
+    /// Puts `rules` in force; the number of that version. Rules that say what is in force already are no
+    /// new version, wherever in the source they stand by now.
     pub fn record(&mut self, rules: Arc<RuleSet>, by: impl Into<Arc<str>>, now: Moment) -> u64 {
-        match self.current() {
-            Some(current) if current.rules == rules => current.number,
+        match self.versions.back_mut() {
+            Some(current) if current.again.is_none() && current.rules.says_the_same(&rules) => {
+                current.rules = rules;
+                current.number
+            }
             _ => self.push(rules, by.into(), now, None),
         }
+    }
+
+    /// The source was read again and says this. Whoever has gone back from it stays there, as long as
+    /// it says the same and nobody has had a hand in it.
+    pub(super) fn hear(&mut self, rules: &Arc<RuleSet>, by: &Arc<str>, now: Moment) {
+        let heard = self.heard.replace(rules.clone());
+        if heard.as_ref().is_some_and(|heard| Arc::ptr_eq(heard, rules)) {
+            return;
+        }
+        let is_edited = mem::take(&mut self.is_edited);
+        let says_the_same = heard.is_some_and(|heard| heard.says_the_same(rules));
+        let is_gone_back = self.current().is_some_and(|current| current.again.is_some());
+        if !is_gone_back || !says_the_same || is_edited {
+            self.record(rules.clone(), by.clone(), now);
+        }
+    }
+
+    /// The source was read again and is wrong.
+    pub(super) fn hear_nonsense(&mut self) {
+        self.is_edited = true;
     }
 
     /// Goes back to a version: that one, or the one before what is in force. Asked again, it goes
@@ -105,7 +134,13 @@ impl History {
         let kept = kept.map(|(oldest, latest)| (oldest.number, latest.number));
         let (source, sources) = (None, Vec::new());
         let found = found.ok_or(NoSuchVersion { asked: to, kept, source, sources })?;
-        let (again, rules) = (found.again.unwrap_or(found.number), found.rules.clone());
+        let (again, rules) = match found.again {
+            Some(again) => (again, found.rules.clone()),
+            None => {
+                let name = format!("version {} of {}", found.number, found.rules.source());
+                (found.number, Arc::new(found.rules.renamed(name.into())))
+            }
+        };
         self.push(rules, by.into(), now, Some(again));
         Ok(self.current().expect("one was just put in force"))
     }
@@ -151,7 +186,7 @@ impl fmt::Display for NoSuchVersion {
         }
         match self.asked {
             Some(number) => write!(f, "there is no version {number} of these rules")?,
-            None => f.write_str("there is no earlier version of these rules")?,
+            None => f.write_str("there is no version before the one in force")?,
         }
         match self.kept {
             Some((oldest, latest)) => write!(f, ", only {oldest} to {latest}"),
@@ -165,7 +200,7 @@ impl std::error::Error for NoSuchVersion {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::governance::rules::{Strength, Syntax};
+    use crate::governance::rules::{RuleKey, Side, Strength, Syntax, Target};
 
     fn rules(concurrency: u32) -> Arc<RuleSet> {
         let text = format!("[client.defaults]\nconcurrency = {concurrency}");
@@ -203,10 +238,47 @@ mod tests {
         let mut history = history(5, 3);
         let back = history.roll_back(Some(3), "anna", NOW).expect("kept").clone();
         assert_eq!((back.number, back.again, &*back.by), (6, Some(3), "anna"));
-        assert_eq!(back.rules, rules(3));
+        assert!(back.rules.says_the_same(&rules(3)));
+        let entry = back.rules.side(Side::Client).entry(&Target::Defaults).expect("said");
+        let origin = entry.origin(RuleKey::Concurrency).expect("said").to_string();
+        assert_eq!(origin, "version 3 of f:2", "the file may say something else there by now");
         let gone = history.roll_back(Some(2), "anna", NOW).expect_err("no longer kept");
         assert_eq!(gone.to_string(), "there is no version 2 of these rules, only 4 to 6");
         assert_eq!(history.iter().map(|version| version.number).collect::<Vec<_>>(), [6, 5, 4]);
+    }
+
+    #[test]
+    fn who_went_back_stays_there_until_the_source_says_something_else_or_is_edited() {
+        let (by, mut history) = ("file".into(), History::default());
+        let in_force = |history: &History| history.current().expect("a version").rules.to_string();
+        let hear = |history: &mut History, rules: &Arc<RuleSet>| {
+            history.hear(rules, &by, NOW);
+            in_force(history)
+        };
+        let moved = |concurrency: u32| {
+            let text = format!("# a comment\n[client.defaults]\nconcurrency = {concurrency}");
+            let set = RuleSet::parse(Strength::File, "f", Syntax::Toml, &text, None);
+            Arc::new(set.expect("valid rules"))
+        };
+        hear(&mut history, &rules(1));
+        hear(&mut history, &rules(2));
+        history.roll_back(None, "anna", NOW).expect("there is one");
+        let one = rules(1).to_string();
+        assert_eq!(hear(&mut history, &rules(2)), one, "the disk was gone for a while");
+        assert_eq!(hear(&mut history, &moved(2)), one, "a comment says nothing");
+        history.hear_nonsense();
+        assert_eq!(in_force(&history), one);
+        assert_eq!(hear(&mut history, &rules(2)), rules(2).to_string(), "it was repaired");
+        history.roll_back(None, "anna", NOW).expect("there is one");
+        assert_eq!(hear(&mut history, &rules(3)), rules(3).to_string(), "something else");
+        let number = history.current().expect("a version").number;
+        hear(&mut history, &moved(3));
+        let current = history.current().expect("a version");
+        assert_eq!(
+            (current.number, &current.rules),
+            (number, &moved(3)),
+            "only the lines are others"
+        );
     }
 
     #[test]
@@ -214,6 +286,6 @@ mod tests {
         let mut history = history(1, 16);
         assert_eq!(history.record(rules(1), "file", NOW), 1);
         let none = History::default().roll_back(None, "", NOW).expect_err("nothing was there");
-        assert_eq!(none.to_string(), "there is no earlier version of these rules, nor any other");
+        assert_eq!(none.to_string(), "there is no version before the one in force, nor any other");
     }
 }

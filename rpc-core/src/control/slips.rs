@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::given::BUILDER;
 use super::governance::Governance;
 use crate::governance::rules::{
-    Entry, Mistake, Mistakes, Origin, Overrides, RuleSet, Side, Target, quoted,
+    Entry, Mistake, Mistakes, Origin, Overrides, RuleSet, Side, Strength, Target, quoted,
 };
 
 /// Entries of files and switches that are slips, probably: about no method that this process calls or
 /// serves, but of a service that it does, or of one that is called nearly so. A file may well have
-/// entries for other processes.
+/// entries for other processes; a switch is thrown in this one.
 pub(super) fn all(governance: &Governance) -> Vec<String> {
     let known = [Side::Client, Side::Server].map(|side| (side, governance.paths(side)));
     governance.with_sets(|sets| {
@@ -18,13 +18,14 @@ pub(super) fn all(governance: &Governance) -> Vec<String> {
         for set in sets {
             for (side, paths) in &known {
                 for (target, entry) in set.side(*side).entries() {
-                    if let Some(meant) = target.meant(paths) {
-                        let place = place(entry).map(|place| format!("{place}: "));
-                        let place = place.unwrap_or_default();
-                        let meant = format!("did you mean \"{meant}\"?");
-                        found
-                            .push(format!("{place}{side}.{target} is about nothing here; {meant}"));
+                    let meant = target.meant(paths).map(|it| format!("; did you mean \"{it}\"?"));
+                    let is_here = set.strength() == Strength::Console;
+                    if meant.is_none() && (!is_here || target.is_about_any(paths)) {
+                        continue;
                     }
+                    let place = place(entry).map(|place| format!("{place}: ")).unwrap_or_default();
+                    let meant = meant.unwrap_or_default();
+                    found.push(format!("{place}{side}.{target} is about nothing here{meant}"));
                 }
             }
         }
@@ -69,6 +70,15 @@ pub(super) fn of_switch(side: Side, target: &Target, paths: &[String]) -> Mistak
         Side::Server => "nobody in this process serves that",
     };
     Mistakes::only(mistake(&Overrides::source(""), side, target, why, paths))
+}
+
+/// A breaker is to be held of more than a method, or of none.
+pub(super) fn not_a_method(target: &Target, paths: &[String]) -> Mistakes {
+    let why = "breakers are held method by method";
+    let method = paths.iter().find(|path| target.is_about_any(std::slice::from_ref(path)));
+    let method = method.map_or("shop.Inventory/price", |path| path);
+    let mistake = mistake(&Overrides::source(""), Side::Client, target, why, &[]);
+    Mistakes::only(Mistake { expected: format!("one method, as in \"{method}\""), ..mistake })
 }
 
 /// A breaker is to be held where there is none.

@@ -197,10 +197,12 @@ impl RateStep {
     pub(crate) fn keys(&self) -> Option<String> {
         match &*self.limiters {
             ByKey::One(_) => None,
-            ByKey::Each(Key::Caller, limiters) => Some(format!("{} callers", limiters.len())),
-            ByKey::Each(Key::Metadata(name), limiters) => {
-                Some(format!("{} values of {name}", limiters.len()))
-            }
+            ByKey::Each(key, limiters) => Some(match (key, limiters.len()) {
+                (Key::Caller, 1) => "1 caller".to_owned(),
+                (Key::Caller, count) => format!("{count} callers"),
+                (Key::Metadata(name), 1) => format!("1 value of {name}"),
+                (Key::Metadata(name), count) => format!("{count} values of {name}"),
+            }),
         }
     }
 

@@ -89,17 +89,22 @@ impl Governance {
         self.renew();
     }
 
-    /// Takes a switch back, in the words in which it was thrown; whether it was.
+    /// Takes a switch back, in the words in which it was thrown; whether it was thrown, and had not expired
+    /// yet.
     ///
     /// # Errors
-    /// There is no such switch, as of a key that does not exist.
+    /// There can be no such switch: the key does not exist, or no such method of a service that this process
+    /// calls or serves.
     pub fn clear_switch(&self, side: Side, target: &str, key: &str) -> Result<bool, Mistakes> {
         let (target, key) = Overrides::named(side, target, key)?;
         let mut said = lock(&self.0.said);
         let switches = &mut said.switches;
         let cleared = switches.overrides.clear(side, &target, key);
-        switches.forget_expiry(&Thrown::Key(side, target, key));
+        switches.forget_expiry(&Thrown::Key(side, target.clone(), key));
         drop(said);
+        if !cleared {
+            slips::refuse(self, side, &target)?;
+        }
         self.renew();
         Ok(cleared)
     }
@@ -134,6 +139,9 @@ impl Governance {
         let (target, _) = Overrides::named(Side::Client, path, RuleKey::Breaker.name())?;
         if mode == Mode::Automatic && self.let_go(path) {
             return Ok(());
+        }
+        if !matches!(target, Target::Method(_)) {
+            return Err(slips::not_a_method(&target, &self.paths(Side::Client)));
         }
         let clients = self.clients_of(path);
         if clients.is_empty() {

@@ -131,7 +131,7 @@ impl ServerBuilder {
     }
 
     /// Rules in the words of a rules file (TOML): limits that are enforced before anything is
-    /// decoded. A file, a registry or the console may say otherwise.
+    /// decoded. A file, a registry or the console may say otherwise. Said twice, the last text counts.
     ///
     /// ```
     /// # use rpc_core::Server;

@@ -248,6 +248,9 @@ async fn a_return_to_an_earlier_version_holds_while_its_source_is_in_trouble() {
     price(&shop).await.unwrap_err();
     world.governance.roll_back("rules.toml", None, "anna").unwrap();
     price(&shop).await.unwrap();
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("concurrency  9  version 1 of rules.toml:2 for defaults"), "{told}");
+    assert!(told.contains("rules.toml was rolled back to version 1 by anna\n"), "{told}");
     let trouble =
         Trouble::Unreadable { source: "rules.toml".into(), why: "the disk is gone".into() };
     news.lock().unwrap().push_back(News::Trouble(Arc::new(trouble)));

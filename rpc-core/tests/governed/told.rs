@@ -171,12 +171,29 @@ async fn a_switch_that_is_a_slip_is_refused_and_says_what_was_meant() {
         let refused = world.governance.switch(switch(target, key, value)).unwrap_err().to_string();
         assert!(refused.starts_with(&format!("console: {told}")), "{refused}");
     }
+    for (target, meant) in [
+        ("price", "shop.Inventory/price"),
+        ("Inventory", "shop.Inventory"),
+        ("shop.Inventory.price", "shop.Inventory/price"),
+    ] {
+        let refused = world.governance.switch(switch(target, "timeout", "1s")).unwrap_err();
+        assert!(
+            refused.to_string().ends_with(&format!("; did you mean \"{meant}\"?")),
+            "{refused}"
+        );
+    }
     let other = switch("stock.Levels/all", "timeout", "1s");
     world.governance.switch(other).expect("it is of a service that nobody here knows");
+    let told = world.governance.explain("shop.Inventory/price");
+    let slip =
+        "without effect: console (anna): client.\"stock.Levels/all\" is about nothing here\n";
+    assert!(told.contains(slip), "{told}");
     let governance = &world.governance;
     let clear = |target, key| governance.clear_switch(Side::Client, target, key);
     assert_eq!(clear("stock.Levels/all", "timeout"), Ok(true));
     assert_eq!(clear("stock.Levels/all", "timeout"), Ok(false), "it was taken back");
+    let refused = clear("shop.Inventory/prize", "timeout").unwrap_err();
+    assert!(refused.to_string().contains("did you mean \"shop.Inventory/price\"?"), "{refused}");
     let refused = clear("stock.Levels/all", "timeuot").unwrap_err();
     assert!(refused.to_string().contains("did you mean `timeout`?"), "{refused}");
     drop(shop);
@@ -191,6 +208,13 @@ async fn a_breaker_that_is_not_there_can_not_be_held() {
         force("shop.Inventory/price").unwrap_err().to_string(),
         "console: client.\"shop.Inventory/price\": it has no breaker that could be held"
     );
+    for many in ["shop.Inventory", "shop.Inventory/*"] {
+        let refused = force(many).unwrap_err().to_string();
+        assert!(
+            refused.contains("method by method; expected one method, as in \"shop."),
+            "{refused}"
+        );
+    }
     assert_eq!(
         force("shop.Inventory/prcie").unwrap_err().to_string(),
         "console: client.\"shop.Inventory/prcie\": nobody in this process calls that; did you mean \
@@ -211,10 +235,7 @@ async fn a_breaker_that_is_held_holds_those_of_tenants_that_come_later() {
         assert_eq!(refused.message(), why);
     }
     let told = world.governance.explain(path);
-    assert!(
-        told.contains("2 of 2 not closed: \"eu\", \"us\" by console, expires in 1 h"),
-        "{told}"
-    );
+    assert!(told.contains("all FORCED OPEN by console, expires in 1 h"), "{told}");
     assert!(told.contains("of the last 2: 1 tenant \"eu\", 1 tenant \"us\""), "{told}");
     world.governance.force_breaker(path, Mode::Automatic, "", HOUR).unwrap();
     price(&shop.with_metadata("tenant", "us")).await.unwrap();
@@ -248,6 +269,61 @@ async fn who_degrades_a_method_and_for_how_long_is_told() {
     let told = world.governance.explain("shop.Inventory/price");
     let level = "the level of this process is 3: console (bob), expires in 2 min";
     assert!(told.contains(level), "also where nothing is optional: {told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_that_is_held_says_so() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.defaults]\nbreaker = { kind = \"throttle\" }").await;
+    let path = "shop.Inventory/price";
+    for (mode, is_refused, told) in [
+        (Mode::ForcedOpen, true, "FORCED OPEN 0s ago by console (anna), expires in 1 h"),
+        (Mode::ForcedClosed, false, "forced closed 0s ago by console (anna), expires in 1 h"),
+    ] {
+        world.governance.force_breaker(path, mode, "anna", HOUR).unwrap();
+        assert_eq!(price(&shop).await.is_err(), is_refused);
+        let text = world.governance.explain(path);
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_is_half_open_since_its_time_was_up_and_not_since_somebody_looked() {
+    let world = World::of(1).await;
+    let rules = "[client.defaults]\nbreaker = { consecutive = 1, open = \"1s\" }";
+    let shop = world.client(rules).await;
+    world.all_do(&broken());
+    price(&shop).await.unwrap_err();
+    sleep(HOUR).await;
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("HALF-OPEN 359"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_share_what_their_builders_do_not_say_differently() {
+    let world = World::of(1).await;
+    let shop = world.client("[client.\"shop.Inventory/price\"]\ntimeout = \"1s\"").await;
+    let other = world.client("").await;
+    shop.scarce("A-17".into()).await.unwrap();
+    other.scarce("A-17".into()).await.expect_err("one a minute, for the process");
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("as builder 1 of 2 has it: shop.Inventory/price  client"), "{told}");
+    assert!(told.contains("as builder 2 of 2 has it: shop.Inventory/price  client"), "{told}");
+}
+
+#[tokio::test]
+async fn an_address_without_its_scheme_is_the_same_target() {
+    let shop = InventoryServer::new(Shop(Node::new()));
+    let server = Server::builder().add(shop).listen("127.0.0.1:0").await.unwrap();
+    let (whole, governance) = (server.address().to_string(), Governance::new());
+    let bare = whole.strip_prefix("tcp://").unwrap();
+    let connect = async |address: &str| {
+        let client = InventoryClient::builder().governance(&governance).connect(address).await;
+        client.unwrap()
+    };
+    let (one, other) = (connect(&whole).await, connect(bare).await);
+    one.scarce("A-17".into()).await.unwrap();
+    other.scarce("A-17".into()).await.expect_err("one a minute, for the process");
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,7 +133,8 @@ impl Core {
                 None
             }
             Phase::Open { until } if until <= self.seen => {
-                Some(self.enter(Phase::HalfOpen(Probes::default()), Why::TimeIsUp))
+                // It has been so since then, whenever somebody looks.
+                Some(self.enter_at(until, Phase::HalfOpen(Probes::default()), Why::TimeIsUp))
             }
             Phase::Open { .. } | Phase::HalfOpen(_) => None,
         }
@@ -315,7 +316,7 @@ impl Core {
         self.openings = 0;
         self.phase = Phase::Closed;
         self.begin_generation();
-        Some(self.record(from, Why::Said(mode)))
+        Some(self.record(self.seen, from, Why::Said(mode)))
     }
 
     /// Works with other settings from now on, and keeps its state.
@@ -353,10 +354,14 @@ impl Core {
     }
 
     fn enter(&mut self, phase: Phase, why: Why) -> Transition {
+        self.enter_at(self.seen, phase, why)
+    }
+
+    fn enter_at(&mut self, at: Moment, phase: Phase, why: Why) -> Transition {
         let from = self.state();
         self.phase = phase;
         self.begin_generation();
-        self.record(from, why)
+        self.record(at, from, why)
     }
 
     fn begin_generation(&mut self) {
@@ -364,10 +369,10 @@ impl Core {
         self.window.restart(self.seen);
     }
 
-    fn record(&mut self, from: State, why: Why) -> Transition {
-        self.since = self.seen;
+    fn record(&mut self, at: Moment, from: State, why: Why) -> Transition {
+        self.since = at;
         self.transitions += 1;
-        let (number, at, to, why) = (self.transitions, self.seen, self.state(), Arc::new(why));
+        let (number, to, why) = (self.transitions, self.state(), Arc::new(why));
         let transition = Transition { number, at, from, to, why };
         if self.history.len() == HISTORY {
             self.history.pop_front();

@@ -60,7 +60,7 @@ impl CircuitOpen {
     /// The same, where `by` forces the circuit open, for so long yet.
     #[must_use]
     pub fn forced_by(self, by: Arc<str>, left: Duration) -> Self {
-        Self { forced: Some((by, left)), ..self }
+        Self { forced: Some((by, left)), retry_after: Some(left), ..self }
     }
 
     /// Open, half-open (and enough probes are under way), or forced open; closed where a throttle

@@ -48,7 +48,8 @@ impl fmt::Display for Snapshot {
         }
         let since = Rough::about(self.since);
         let (within, counts) = (Within(self.window), &self.counts);
-        if let Some(share) = self.refused_share {
+        let is_forced = matches!(self.state, State::ForcedOpen | State::ForcedClosed);
+        if let Some(share) = self.refused_share.filter(|_| !is_forced) {
             write!(f, "throttle refuses {}: ", Percent(share))?;
             write!(f, "{} of {} calls{within} failed", counts.failures, counts.requests)?;
             return self.kinds(f);

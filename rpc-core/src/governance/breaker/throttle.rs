@@ -132,7 +132,9 @@ impl Throttle {
     pub fn force(&self, mode: Mode, now: Moment) {
         self.with(|core| {
             core.tick(now);
-            (core.mode, core.since) = (mode, core.seen);
+            if mode != core.mode {
+                (core.mode, core.since) = (mode, core.seen);
+            }
         });
     }
 

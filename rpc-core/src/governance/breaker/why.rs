@@ -36,8 +36,8 @@ pub enum Mode {
     ForcedOpen,
     /// Let everything pass and watch nothing: switched off.
     ForcedClosed,
-    /// Refuse nothing, but do all else as if it did: what would have been refused is counted, and
-    /// changes nothing when it ends.
+    /// Refuse nothing, but do all else as if it did: a call that would have been refused is counted as such,
+    /// and how it ends is not. Who goes back to `Automatic` finds it in the state it would have had.
     MetricsOnly,
 }
 

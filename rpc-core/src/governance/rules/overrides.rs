@@ -213,7 +213,11 @@ mod tests {
                 "200ms",
                 "console: client.\"shop.Inventory/price\".timeuot: there is no such key; did you mean `timeout`?",
             ),
-            ("limit", "{ rate = ", "console:1:"),
+            (
+                "limit",
+                "{ rate = 5/s }",
+                "console: client.\"shop.Inventory/price\".limit: this is not TOML: string values must be quoted, expected literal string, at character 10 of",
+            ),
             (
                 "timeout",
                 "1s\"\nretry = \"off",

@@ -101,10 +101,25 @@ impl Target {
     pub(crate) fn meant<'a>(&self, paths: &'a [String]) -> Option<&'a str> {
         let service_of = |path: &'a str| path.split_once('/').map_or(path, |(service, _)| service);
         let services: Vec<_> = paths.iter().map(|path| service_of(path)).collect();
+        // The method alone, or after a dot; the service without what it belongs to.
+        let named_in_part = |name: &str| {
+            let is_method = |path: &&str| {
+                path.split_once('/').is_some_and(|(service, method)| {
+                    name == method || name.strip_suffix(method) == Some(&format!("{service}."))
+                })
+            };
+            let is_service = |service: &&&str| {
+                service.strip_suffix(name).is_some_and(|package| package.ends_with('.'))
+            };
+            let method = paths.iter().map(String::as_str).find(is_method);
+            method.or_else(|| services.iter().find(is_service).copied())
+        };
         match self {
             Self::Defaults | Self::Caps => None,
             Self::Service(name) | Self::Methods(name) => {
-                nearest(name, &services).filter(|_| !services.contains(&name.as_str()))
+                let is_known = services.contains(&name.as_str());
+                let meant = || named_in_part(name).or_else(|| nearest(name, &services));
+                if is_known { None } else { meant() }
             }
             Self::Method(name) if paths.contains(name) => None,
             Self::Method(name) => {
@@ -230,6 +245,29 @@ impl RuleSet {
             Side::Client => &self.client,
             Side::Server => &self.server,
         }
+    }
+
+    /// Whether the other says the same, wherever in its source.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        self == other || self.to_string() == other.to_string()
+    }
+
+    /// The same, from a source of another name.
+    pub(crate) fn renamed(&self, source: Arc<str>) -> Self {
+        let mut set = Self { source, ..self.clone() };
+        for section in [&mut set.client, &mut set.server] {
+            let level = section.level.iter_mut().map(|(_, origin)| origin);
+            let entries = section.entries.values_mut().flat_map(|entry| entry.origins.values_mut());
+            level.chain(entries).for_each(|origin| origin.source = set.source.clone());
+        }
+        set
+    }
+
+    /// What it says of the method of this path, alone or among others.
+    pub(crate) fn said_of(&self, side: Side, path: &str) -> String {
+        let paths = [path.to_owned()];
+        let entries = self.side(side).entries().filter(|(target, _)| target.is_about_any(&paths));
+        entries.map(|(target, entry)| format!("[{target}]\n{}", entry.rules)).collect()
     }
 
     /// Whether it says nothing at all.

@@ -82,7 +82,10 @@ const MAX_DECIMALS: usize = 9;
 pub fn parse_duration(text: &str) -> Result<Duration, Misread> {
     let is_none = || Misread {
         problem: format!("{} is no duration", quoted(text)),
-        meant: guess_duration(text).map(|guess| format!("\"{}\"", Written(guess))),
+        meant: match compact(text).and_then(|digits| digits.parse().ok()) {
+            Some(number) => Some(guess_unit(number)),
+            None => guess_duration(text).map(|guess| format!("\"{}\"", Written(guess))),
+        },
         expected: A_DURATION,
     };
     let (number, unit) = split(text).ok_or_else(is_none)?;
@@ -121,12 +124,17 @@ fn nanos((whole, decimals): (&str, &str), unit: u64) -> Option<u64> {
     u64::try_from(whole.checked_add(decimals * unit / 1_000_000_000)?).ok()
 }
 
-/// What `200 ms`, `200msec`, `200` or `1m30s` were meant to be.
+/// What a number was meant to be: milliseconds, or as likely seconds if it is a small one.
+pub(crate) fn guess_unit(number: u64) -> String {
+    match number {
+        1..=60 => format!("\"{number}ms\" or \"{number}s\""),
+        _ => format!("\"{number}ms\""),
+    }
+}
+
+/// What `200 ms`, `200msec` or `1m30s` were meant to be.
 fn guess_duration(text: &str) -> Option<Duration> {
     let text = compact(text)?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return nanos((&text, ""), 1_000_000).map(Duration::from_nanos);
-    }
     let (mut rest, mut sum) = (&text[..], 0_u64);
     while !rest.is_empty() {
         let number_ends = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
@@ -376,6 +384,7 @@ mod tests {
             ("200 ms", "\"200ms\""),
             ("200msec", "\"200ms\""),
             ("200", "\"200ms\""),
+            ("5", "\"5ms\" or \"5s\""),
             ("200MS", "\"200ms\""),
             ("5 seconds", "\"5s\""),
             ("5min", "\"5m\""),

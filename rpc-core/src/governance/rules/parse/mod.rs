@@ -16,6 +16,7 @@ use super::set::{Entry, RuleSet, Section, Strength, Target};
 use super::suggest::{listed, meant, nearest};
 use super::types::{ConcurrencyRule, FallbackRule, HedgeAfter, RuleKey, Rules, Setting};
 use super::units::{Written, quoted};
+use super::words::Quoted;
 
 /// What has to be known of a method to say whether a rule fits it.
 ///
@@ -74,7 +75,12 @@ pub(crate) fn one(
     value: &str,
     methods: Option<Catalogue<'_>>,
 ) -> Result<(Target, RuleKey, Rules), Mistakes> {
-    let node = typed(source, value)?;
+    let node = typed(value).map_err(|(problem, column)| {
+        let problem = format!("{problem}, at character {column} of {}", quoted(value));
+        let field = format!("{}.{}.{}", side.name(), Quoted(target), as_key(key));
+        let (source, place, meant, expected) = (source.clone(), None, None, String::new());
+        Mistakes::only(Mistake { source, place, field, problem, meant, expected })
+    })?;
     let place = node.place;
     let field = |name: &str, node| Field { name: name.to_owned(), place, node };
     let table = |field| Node { value: Value::Table(vec![field]), place };
@@ -141,16 +147,28 @@ fn out_of_place(side: Side, is_cap: bool, key: RuleKey) -> Option<Wrong> {
 }
 
 /// A value in TOML or JSON, or a word without its quotes.
-fn typed(source: &Arc<str>, value: &str) -> Result<Node, Mistakes> {
+///
+/// # Errors
+/// What is wrong with it, and at which character.
+fn typed(value: &str) -> Result<Node, (String, u32)> {
+    const BEFORE: &str = "value = ";
+    let source = &Arc::from("");
+    let first = |mistakes: Mistakes| {
+        let mistake = mistakes.iter().next();
+        let problem = mistake.map(|mistake| mistake.problem.clone()).unwrap_or_default();
+        let column = mistake.and_then(|mistake| mistake.place).map_or(1, |place| place.column);
+        let before = u32::try_from(BEFORE.len()).unwrap_or(0);
+        (problem, column.saturating_sub(before).max(1))
+    };
     let only = |node: Node| match node.value {
         Value::Table(mut fields) if fields.len() == 1 => fields.pop().map(|field| field.node),
         _ => None,
     };
-    let toml = document::read(source, Syntax::Toml, &format!("value = {value}"));
+    let toml = document::read(source, Syntax::Toml, &format!("{BEFORE}{value}"));
     let json = document::read(source, Syntax::Json, &format!("{{\"value\":{value}}}"));
     match (toml.map(only), json.map(only)) {
         (Ok(Some(node)), _) | (_, Ok(Some(node))) => Ok(node),
-        (Err(mistakes), _) if value.starts_with(['{', '[', '"', '\'']) => Err(mistakes),
+        (Err(mistakes), _) if value.starts_with(['{', '[', '"', '\'']) => Err(first(mistakes)),
         _ => {
             let place = super::mistake::Place { line: 1, column: 1 };
             Ok(Node { value: Value::Text(value.to_owned()), place })
@@ -185,6 +203,9 @@ fn sides(reader: &mut Reader<'_>, root: &Node, set: &mut RuleSet) {
 fn neither_side(name: &str) -> Wrong {
     let meant = match nearest(name, &["client", "server"]) {
         Some(near) => Some(format!("`{near}`")),
+        None if RuleKey::named(name).is_some_and(|key| key.is_for(Side::Server)) => {
+            Some(format!("`{name}` in [client.defaults] or in [server.defaults]"))
+        }
         None if RuleKey::named(name).is_some() => Some(format!("`{name}` in [client.defaults]")),
         None if target(name).is_ok() => Some(format!("[client.{}]", as_key(name))),
         None => None,

@@ -8,7 +8,9 @@ use super::super::mistake::{Mistake, Place, Wrong};
 use super::super::set::{Origin, Strength};
 use super::super::suggest::{listed, nearest};
 use super::super::types::Share;
-use super::super::units::{A_DURATION, A_SHARE, Misread, parse_duration, parse_share, quoted};
+use super::super::units::{
+    A_DURATION, A_SHARE, Misread, guess_unit, parse_duration, parse_share, quoted,
+};
 use super::super::words::Quoted;
 use super::Catalogue;
 
@@ -141,7 +143,7 @@ impl<'a> Reader<'a> {
     pub(super) fn time(&mut self, node: &Node) -> Option<Duration> {
         self.unit(node, parse_duration, |other| {
             let meant = match other {
-                Value::Whole(millis @ 0..) => Some(format!("\"{millis}ms\"")),
+                Value::Whole(number @ 0..) => Some(guess_unit(number.unsigned_abs())),
                 Value::Flag(false) => Some("\"off\"".to_owned()),
                 _ => None,
             };

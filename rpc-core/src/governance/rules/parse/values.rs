@@ -212,7 +212,14 @@ fn after_of(text: &str) -> Result<HedgeAfter, super::super::units::Misread> {
     if text.starts_with(['p', 'P']) || text.ends_with(['%', 'h']) && parse_duration(text).is_err() {
         return parse_percentile(text).map(HedgeAfter::Percentile);
     }
-    let expected = |misread| super::super::units::Misread { expected: A_HEDGE_DELAY, ..misread };
+    let expected = |misread: super::super::units::Misread| {
+        let is_share = text.parse().is_ok_and(|number: u8| (50..100).contains(&number));
+        let meant = match is_share {
+            true => Some(format!("\"p{text}\" or \"{text}ms\"")),
+            false => misread.meant,
+        };
+        super::super::units::Misread { expected: A_HEDGE_DELAY, meant, ..misread }
+    };
     parse_duration(text).map(HedgeAfter::Delay).map_err(expected)
 }
 
