@@ -18,7 +18,7 @@ use super::steps::RateStep;
 use super::wall::wall;
 use crate::governance::Moment;
 use crate::governance::breaker::{CircuitOpen, Mode, State};
-use crate::governance::limit::RateLimited;
+use crate::governance::limit::KeyLimited;
 use crate::governance::outcome::Degradation;
 use crate::governance::rules::{
     FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, in_words, nearest, quoted,
@@ -305,7 +305,7 @@ fn whom(refusals: &Refusals) -> Option<Live> {
 /// Whose own limit or breaker has refused.
 fn whose(why: &Status) -> Option<&str> {
     let source = why.source()?;
-    let of_limit = source.downcast_ref::<RateLimited>().and_then(RateLimited::whose);
+    let of_limit = source.downcast_ref::<KeyLimited>().map(KeyLimited::whose);
     of_limit.or_else(|| source.downcast_ref::<CircuitOpen>().and_then(CircuitOpen::whose))
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::governance::Moment;
-use crate::governance::limit::{Keyed, RateLimited, RateLimiter, Ticket};
+use crate::governance::limit::{Keyed, RateLimiter, Ticket};
 use crate::governance::rules::{Key, LimitRule};
+use crate::status::Status;
 use rpc_codec::Metadata;
 
 /// What rules ask about a call.
@@ -173,7 +174,7 @@ impl RateStep {
         &self,
         asking: &Asking<'_>,
         left: impl FnOnce() -> Duration,
-    ) -> Result<Turn<'_>, RateLimited> {
+    ) -> Result<Turn<'_>, Status> {
         let limiter = self.limiters.of(asking, || RateLimiter::new(&self.rule, asking.now));
         self.reserve(limiter, asking, left)
     }
@@ -183,7 +184,7 @@ impl RateStep {
         &self,
         asking: &Asking<'_>,
         left: impl FnOnce() -> Duration,
-    ) -> Result<Turn<'static>, RateLimited> {
+    ) -> Result<Turn<'static>, Status> {
         let limiter = self.limiters.own(asking, || RateLimiter::new(&self.rule, asking.now));
         self.reserve(limiter, asking, left)
     }
@@ -211,12 +212,15 @@ impl RateStep {
         limiter: Held<'a, RateLimiter>,
         asking: &Asking<'_>,
         left: impl FnOnce() -> Duration,
-    ) -> Result<Turn<'a>, RateLimited> {
+    ) -> Result<Turn<'a>, Status> {
         let wait =
             if self.rule.wait.is_zero() { Duration::ZERO } else { self.rule.wait.min(left()) };
         match limiter.reserve(1, wait, asking.now) {
             Ok(ticket) => Ok(Turn { limiter, ticket: Some(ticket) }),
-            Err(limited) => Err(limited.of(self.limiters.whose(asking))),
+            Err(limited) => Err(match self.limiters.whose(asking) {
+                None => limited.into(),
+                Some(whose) => limited.of(whose).into(),
+            }),
         }
     }
 }

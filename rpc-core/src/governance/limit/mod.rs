@@ -18,6 +18,7 @@ mod keyed;
 #[cfg(test)]
 mod laws;
 mod leaky;
+mod limited;
 #[cfg(all(test, model))]
 mod model;
 mod quota;
@@ -30,8 +31,9 @@ mod token;
 pub use fixed::FixedWindow;
 pub use keyed::Keyed;
 pub use leaky::LeakyBucket;
+pub use limited::{KeyLimited, RateLimited};
 pub use quota::Quota;
-pub use rate::{RateLimited, RateLimiter, RateSnapshot};
+pub use rate::{RateLimiter, RateSnapshot};
 pub use sliding::SlidingWindow;
 pub use ticket::{Exhausted, Ticket};
 pub use token::TokenBucket;

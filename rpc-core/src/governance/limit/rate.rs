@@ -1,20 +1,18 @@
 //! The limit of calls per time that a rule asks for, of whatever kind.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use super::fixed::Fixed;
 use super::leaky::Queue;
+use super::limited::RateLimited;
 use super::quota::Quota;
 use super::shared::{Counted, Shared};
 use super::sliding::Sliding;
 use super::ticket::{Exhausted, Ticket};
 use super::token::Tokens;
+use crate::governance::Moment;
 use crate::governance::moment::nanos;
-use crate::governance::rules::{LimitKind, LimitRule, RuleKey};
-use crate::governance::{Moment, Rough};
-use crate::status::{Code, Status};
+use crate::governance::rules::{LimitKind, LimitRule};
 
 /// A limit of calls per time, made from a rule and changed with it.
 ///
@@ -48,15 +46,6 @@ pub struct RateSnapshot {
     pub available: u32,
     /// After what time the next single one goes, if nobody else comes; `None` if it never does.
     pub next: Option<Duration>,
-}
-
-/// A limit refused: too many calls in too little time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimited {
-    quota: Quota,
-    asked: u32,
-    retry_after: Option<Duration>,
-    whose: Option<Box<str>>,
 }
 
 impl RateLimiter {
@@ -134,7 +123,6 @@ impl Counted for State {
             quota: self.quota,
             asked: n,
             retry_after,
-            whose: None,
         })
     }
 
@@ -247,61 +235,11 @@ fn whole(permits: f64) -> u32 {
     permits as u32
 }
 
-impl RateLimited {
-    /// After what time as many would pass if nobody else came; `None` if they never do.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// The same, of the limit that is that one's alone, as in `caller "anna"`.
-    #[must_use]
-    pub fn of(self, whose: Option<Box<str>>) -> Self {
-        Self { whose, ..self }
-    }
-
-    /// Whose limit it is, as in `caller "anna"`, where each has one of its own.
-    pub fn whose(&self) -> Option<&str> {
-        self.whose.as_deref()
-    }
-
-    /// What the limit lets go.
-    pub fn quota(&self) -> Quota {
-        self.quota
-    }
-}
-
-impl fmt::Display for RateLimited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "limit of {}", self.quota)?;
-        self.whose.iter().try_for_each(|whose| write!(f, " for {whose}"))?;
-        f.write_str(": ")?;
-        match self.retry_after {
-            Some(wait) => write!(f, "retry in {}", Rough::at_least(wait)),
-            None => write!(f, "{} at once never pass", self.asked),
-        }
-    }
-}
-
-impl Error for RateLimited {}
-
-impl From<RateLimited> for Status {
-    fn from(refusal: RateLimited) -> Self {
-        let retry_after = refusal.retry_after;
-        let status = Self::local(Code::ResourceExhausted, refusal.to_string())
-            .refused_by_rule(RuleKey::Limit)
-            .with_source(refusal);
-        match retry_after {
-            Some(wait) => status.with_retry_after(wait),
-            None => status,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::governance::rules::Rate;
-    use crate::status::{Executed, Origin};
+    use crate::status::{Code, Executed, Origin, Status};
 
     const START: Moment = Moment::from_nanos(0);
 

@@ -19,13 +19,24 @@ use crate::governance::sync::{Mutex, MutexGuard, lock};
 /// A state with tokens in it, behind a lock that most takes can do without.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
+    words: Words,
+    /// The bits of the tokens' rate, for tickets; as `Words::terms`.
+    rate: AtomicU64,
+    state: Mutex<S>,
+}
+
+/// What a take by the word looks at. Together in one line of the cache, and not in one or two by chance, as
+/// another thread may have it, and it is waited for.
+#[derive(Debug)]
+#[repr(align(32))]
+struct Words {
     /// The tokens, [`packed`]: the generation of `terms`, the time when they were last counted, from
     /// `start` on, and how many were lacking then. Or else [`LOCKED`].
     ///
     /// It becomes `LOCKED`, or anything else again, only by who holds the lock.
     word: AtomicU64,
-    /// Packed: the generation, and the most that may be lacking. With the three below it is what a word
-    /// of that generation is read by.
+    /// Packed: the generation, and the most that may be lacking. With the two below, and the rate, it
+    /// is what a word of that generation is read by.
     ///
     /// All four are written under the lock while the word is `LOCKED`, and with a new generation. So
     /// they are of the word's generation if `terms` is and the swap succeeds: who wrote one of them
@@ -40,9 +51,6 @@ pub(super) struct Shared<S> {
     start: AtomicU64,
     /// In how many nanoseconds a token comes [for certain](every).
     every: AtomicU64,
-    /// The bits of the tokens' rate, for tickets.
-    rate: AtomicU64,
-    state: Mutex<S>,
 }
 
 /// A state in which there may be tokens.
@@ -75,10 +83,12 @@ const MORE_THAN_A_SECOND: f64 = 1_000_000_001.0;
 impl<S: Counted> Shared<S> {
     pub(super) fn new(state: S) -> Self {
         Self {
-            word: AtomicU64::new(LOCKED),
-            terms: AtomicU64::new(0),
-            start: AtomicU64::new(0),
-            every: AtomicU64::new(0),
+            words: Words {
+                word: AtomicU64::new(LOCKED),
+                terms: AtomicU64::new(0),
+                start: AtomicU64::new(0),
+                every: AtomicU64::new(0),
+            },
             rate: AtomicU64::new(0),
             state: Mutex::new(state),
         }
@@ -87,7 +97,7 @@ impl<S: Counted> Shared<S> {
     /// Takes `n` permits, by the word or under the lock.
     #[inline]
     pub(super) fn take(&self, n: u32, max_wait: u64, now: u64) -> Result<Ticket, S::Refusal> {
-        match self.take_by_word(n, now) {
+        match self.take_by_word::<true>(n, now) {
             Some(ticket) => Ok(ticket),
             None => self.take_under_lock(n, max_wait, now),
         }
@@ -96,7 +106,7 @@ impl<S: Counted> Shared<S> {
     /// Takes `n` permits that may go now, for good; says whether there were as many.
     #[inline]
     pub(super) fn allows(&self, n: u32, now: u64) -> bool {
-        self.take_by_word(n, now).is_some() || self.take_under_lock(n, 0, now).is_ok()
+        self.take_by_word::<false>(n, now).is_some() || self.take_under_lock(n, 0, now).is_ok()
     }
 
     /// The state, of which nobody else counts anything meanwhile.
@@ -104,7 +114,7 @@ impl<S: Counted> Shared<S> {
     pub(super) fn lock(&self) -> MutexGuard<'_, S> {
         let mut state = lock(&self.state);
         // Nobody else can make it anything but `LOCKED` now.
-        if self.word.load(Ordering::Relaxed) != LOCKED {
+        if self.words.word.load(Ordering::Relaxed) != LOCKED {
             self.recall(&mut state);
         }
         state
@@ -117,24 +127,24 @@ impl<S: Counted> Shared<S> {
     {
         let state = lock(&self.state);
         let mut copy = state.clone();
-        let word = self.word.load(Ordering::Relaxed);
+        let word = self.words.word.load(Ordering::Relaxed);
         if word != LOCKED {
             self.put(word, &mut copy);
         }
         copy
     }
 
-    /// `None` if it is for the lock to say.
+    /// `None` if it is for the lock to say. Who has no use for the ticket gets one without its rate.
     #[inline]
-    fn take_by_word(&self, n: u32, now: u64) -> Option<Ticket> {
-        let mut word = self.word.load(Ordering::Acquire);
+    fn take_by_word<const TICKET: bool>(&self, n: u32, now: u64) -> Option<Ticket> {
+        let mut word = self.words.word.load(Ordering::Acquire);
         if word == LOCKED {
             return None;
         }
-        let terms = self.terms.load(Ordering::Relaxed);
-        let start = self.start.load(Ordering::Relaxed);
-        let every = self.every.load(Ordering::Relaxed);
-        let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
+        let terms = self.words.terms.load(Ordering::Relaxed);
+        let start = self.words.start.load(Ordering::Relaxed);
+        let every = self.words.every.load(Ordering::Relaxed);
+        let rate = if TICKET { f64::from_bits(self.rate.load(Ordering::Relaxed)) } else { 0.0 };
         let since = now.wrapping_sub(start);
         if since > TIME {
             return None;
@@ -156,7 +166,7 @@ impl<S: Counted> Shared<S> {
             let left = before + u64::from(n);
             // Released for who takes the word over and then writes new terms: not before they were read.
             let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
-            match self.word.compare_exchange_weak(word, left, release, relaxed) {
+            match self.words.word.compare_exchange_weak(word, left, release, relaxed) {
                 Ok(_) => {
                     let (at, taken) = (start + time(left), Taken::Token { rate });
                     return Some(Ticket { at, wait: 0, permits: n, taken });
@@ -172,7 +182,7 @@ impl<S: Counted> Shared<S> {
     #[inline]
     fn take_under_lock(&self, n: u32, max_wait: u64, now: u64) -> Result<Ticket, S::Refusal> {
         let mut state = lock(&self.state);
-        if self.word.load(Ordering::Relaxed) != LOCKED
+        if self.words.word.load(Ordering::Relaxed) != LOCKED
             && let Some(ticket) = self.take_again(&mut state, n, now)
         {
             return Ok(ticket);
@@ -194,7 +204,7 @@ impl<S: Counted> Shared<S> {
     /// and wait as well, and so on for ever.
     #[cold]
     fn take_again(&self, state: &mut S, n: u32, now: u64) -> Option<Ticket> {
-        let ticket = self.take_by_word(n, now);
+        let ticket = self.take_by_word::<true>(n, now);
         if ticket.is_none() {
             self.recall(state);
         }
@@ -210,31 +220,31 @@ impl<S: Counted> Shared<S> {
         }
         let (most, rate) = (tokens.burst().min(LACKING), tokens.rate());
         let (start, since) = (tokens.last() & !TIME, tokens.last() & TIME);
-        let terms = self.terms.load(Ordering::Relaxed);
+        let terms = self.words.terms.load(Ordering::Relaxed);
         let mut generation = terms & GENERATION;
         let are_same = terms == packed(generation, 0, most)
-            && self.start.load(Ordering::Relaxed) == start
+            && self.words.start.load(Ordering::Relaxed) == start
             && self.rate.load(Ordering::Relaxed) == rate.to_bits();
         if !are_same {
             generation = next(generation);
-            self.terms.store(packed(generation, 0, most), Ordering::Relaxed);
-            self.start.store(start, Ordering::Relaxed);
-            self.every.store(every(rate), Ordering::Relaxed);
+            self.words.terms.store(packed(generation, 0, most), Ordering::Relaxed);
+            self.words.start.store(start, Ordering::Relaxed);
+            self.words.every.store(every(rate), Ordering::Relaxed);
             self.rate.store(rate.to_bits(), Ordering::Relaxed);
         }
-        self.word.store(packed(generation, since, lacking), Ordering::Release);
+        self.words.word.store(packed(generation, since, lacking), Ordering::Release);
     }
 
     /// Under the lock: takes the tokens over from the word.
     #[cold]
     fn recall(&self, state: &mut S) {
-        let word = self.word.swap(LOCKED, Ordering::Acquire);
+        let word = self.words.word.swap(LOCKED, Ordering::Acquire);
         self.put(word, state);
     }
 
     /// Under the lock: puts into the state what the word says.
     fn put(&self, word: u64, state: &mut S) {
-        let start = self.start.load(Ordering::Relaxed);
+        let start = self.words.start.load(Ordering::Relaxed);
         if let Some(tokens) = state.tokens() {
             tokens.resume(lacking(word), start + time(word));
         }
@@ -292,7 +302,7 @@ mod tests {
 
     impl<S> Shared<S> {
         fn is_locked(&self) -> bool {
-            self.word.load(Ordering::Relaxed) == LOCKED
+            self.words.word.load(Ordering::Relaxed) == LOCKED
         }
     }
 
@@ -399,7 +409,7 @@ mod tests {
             let now = BEGIN + u64::from(change) * SECOND;
             shared.lock().set_rate(f64::from(change + 1), now);
             assert!(shared.take(1, 0, now).is_ok());
-            let word = shared.word.load(Ordering::Relaxed);
+            let word = shared.words.word.load(Ordering::Relaxed);
             assert_ne!(word, LOCKED);
             seen.push(word & GENERATION);
         }
@@ -412,7 +422,7 @@ mod tests {
         let shared = shared(1_000.0, 5, BEGIN);
         let generation = |now| {
             assert!(shared.take(1, 0, now).is_ok());
-            shared.word.load(Ordering::Relaxed) & GENERATION
+            shared.words.word.load(Ordering::Relaxed) & GENERATION
         };
         let first = generation(BEGIN);
         drop(shared.lock());
