@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) node: Option<Address>,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
+    pub(crate) waited: Duration,
+    pub(crate) failure: Option<Status>,
     pub(crate) metadata: Metadata,
     pub(crate) degraded: bool,
     pub(crate) load: Option<Load>,
@@ -74,9 +76,21 @@ impl CallReport {
         self.lock().attempts
     }
 
-    /// How long the call took, with all attempts.
+    /// How long the call took, with all attempts. A fallback of its method's own comes after that.
     pub fn elapsed(&self) -> Duration {
         self.lock().elapsed
+    }
+
+    /// How much of that it waited for its turn and its place, before anything was sent: a `limit` with a
+    /// `wait`, a `concurrency` with a `queue`.
+    pub fn waited(&self) -> Duration {
+        self.lock().waited
+    }
+
+    /// What the call itself ended with, if it failed: also where a fallback answered instead, whose reason
+    /// it is.
+    pub fn failure(&self) -> Option<Status> {
+        self.lock().failure.clone()
     }
 
     /// What the handler said beside its answer.

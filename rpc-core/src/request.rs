@@ -30,6 +30,8 @@ pub struct Request {
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
+    /// How long the call had when it began; zero until then.
+    pub(crate) given: Duration,
     /// The deadline is that of one attempt, which ends before the call's.
     pub(crate) is_per_try: bool,
     /// Whoever waits for the answer is polled then, though it has not come: another attempt may join.
@@ -61,6 +63,7 @@ impl Request {
             metadata: Metadata::new(),
             timeout: None,
             deadline: None,
+            given: Duration::ZERO,
             is_per_try: false,
             nudge: None,
             priority: None,

@@ -66,6 +66,7 @@ async fn reported(
     };
     let mut facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
     facts.elapsed = now.instant.elapsed();
+    facts.failure = result.as_ref().err().cloned();
     report.set(facts);
     request.report = Some(report);
     result
@@ -255,7 +256,12 @@ fn at(status: Status, node: &Node, request: &Request, now: Instant) -> Status {
             if status.executed() == Executed::Maybe =>
         {
             let given = Rough::about(deadline.saturating_duration_since(now));
-            let whose = if request.is_per_try { ", its time per try" } else { "" };
+            let all = Rough::about(request.given);
+            let whose = match request.is_per_try {
+                true => ", its time per try".to_owned(),
+                false if request.given.is_zero() || all == given => String::new(),
+                false => format!(", what was left of {all}"),
+            };
             format!("{} did not answer within {given}{whose} ({address})", request.method)
         }
         (Origin::Client, Code::DeadlineExceeded, _) | (Origin::Transport, ..) => {

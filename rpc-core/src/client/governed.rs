@@ -10,7 +10,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rpc_codec::Priority;
@@ -62,6 +62,10 @@ pub(super) fn governed<'a>(
     }
 }
 
+/// What part of its time a call may have waited here, for its deadline to say something all the same: where
+/// calls are paced each of them waits a little, and who swallows them is to be found out even so.
+const WAITS: u32 = 10;
+
 /// A call on its way through the steps.
 pub(super) struct Governed<'a> {
     pub(super) core: &'a Core,
@@ -70,6 +74,8 @@ pub(super) struct Governed<'a> {
     pub(super) facts: Option<&'a Mutex<Facts>>,
     context: Context,
     begun: Moment,
+    /// When it had passed all steps, and was sent.
+    sent: Moment,
     /// As late as is known without another look at the clock.
     pub(super) now: Now,
     pub(super) deadline: Instant,
@@ -94,6 +100,7 @@ impl<'a> Governed<'a> {
             facts,
             context: Context::current(),
             begun: begun.moment,
+            sent: begun.moment,
             now: begun,
             deadline: begun.instant,
             priority: Priority::default(),
@@ -112,6 +119,7 @@ impl<'a> Governed<'a> {
         let begun = self.now.instant;
         self.deadline = deadline(self.core, self.method, request, &self.context, begun)?;
         request.deadline = Some(self.deadline);
+        request.given = self.deadline - begun;
         Ok(())
     }
 
@@ -157,6 +165,8 @@ impl<'a> Governed<'a> {
         self.enter().await?;
         self.admit(request)?; // dropped without a verdict, the call was abandoned
         turn.iter_mut().for_each(Turn::take); // from here on it is not given back
+        self.sent = self.moment();
+        self.note_wait();
         Ok(())
     }
 
@@ -273,11 +283,23 @@ impl<'a> Governed<'a> {
         self.now.moment
     }
 
-    /// Whether it had all the time that its method asks for, where that matters: if it missed its deadline,
-    /// that says something of whom it called.
+    /// Whether it had all the time that its method asks for, and did not spend it here, where that matters: if
+    /// it missed its deadline, that says something of whom it called.
     pub(super) fn had_own_time(&self, outcome: Outcome) -> bool {
-        let own = || self.method.own_timeout(self.core.config.timeout);
-        outcome != Outcome::Deadline || own() <= Moment::at(self.deadline).since(self.begun)
+        let had_it = || {
+            let own = self.method.own_timeout(self.core.config.timeout);
+            let waited = self.sent.since(self.begun);
+            own <= Moment::at(self.deadline).since(self.begun) && waited <= own / WAITS
+        };
+        outcome != Outcome::Deadline || had_it()
+    }
+
+    /// How long it waited for its turn and its place, for who wants to know.
+    fn note_wait(&self) {
+        if let Some(facts) = self.facts {
+            let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
+            facts.waited = self.sent.since(self.begun);
+        }
     }
 
     /// How long an attempt that begins at `began` goes on alone; for ever if it is not hedged.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(super) struct Served {
     pub(super) idle: Notify,
     /// The largest message that the client takes, once it has said so.
     pub(super) client_takes: OnceLock<u64>,
+    /// The server has no time left for what runs.
+    is_ending: AtomicBool,
     pub(super) limits: Limits,
 }
 
@@ -146,8 +148,13 @@ impl Served {
             unanswered: AtomicUsize::new(0),
             idle: Notify::new(),
             client_takes: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
             limits,
         })
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
     }
 
     /// Bytes of answers that the client has yet to read or to give credit for.
@@ -160,7 +167,9 @@ impl Served {
         self.unanswered.load(Ordering::Acquire) > 0
     }
 
+    /// The server ends, whatever still runs.
     pub(super) fn abort(&self) {
+        self.is_ending.store(true, Ordering::Release);
         for running in self.lock().calls.values() {
             running.context.cancel();
             running.task.iter().for_each(AbortHandle::abort);

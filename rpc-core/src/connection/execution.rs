@@ -96,6 +96,7 @@ impl Run {
             Err(match dropped {
                 Err(_) => panicked(&context),
                 Ok(()) if is_late() => cancelled(Code::DeadlineExceeded as u32),
+                Ok(()) if served.is_ending() => ended(),
                 Ok(()) => cancelled(0),
             })
         });
@@ -189,6 +190,13 @@ impl Drop for Task {
 
 fn panicked(context: &Context) -> Status {
     Status::internal(format!("{} panicked", context.method()))
+}
+
+/// What a call is answered that the server, which ends, can't wait for: it may run again elsewhere, if it
+/// is one that may.
+fn ended() -> Status {
+    let status = Status::unavailable("the server ended before the call was done");
+    status.from(Origin::Server, Executed::Maybe)
 }
 
 /// What a call is answered whose caller no longer waits.

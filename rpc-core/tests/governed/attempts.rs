@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rpc_core::testing::Network;
 use rpc_core::transport::{Connect, Io};
-use rpc_core::{Address, BoxFuture, CallReport, Code, Status};
+use rpc_core::{Address, BoxFuture, CallReport, Code, Executed, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::world::{Act, Inventory, World, broken, ms, price};
@@ -84,6 +84,43 @@ async fn each_try_has_its_own_time() {
     }
     assert!(world.nodes[0].calls() >= 2, "some of them begin there");
     assert_eq!(world.nodes[0].calls(), world.nodes[0].dropped());
+}
+
+/// It was *cancelled*, as if the caller had gone away: not tried again, and no fallback was asked.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_its_server_ended_under_is_tried_elsewhere_if_it_may_run_twice() {
+    let world = World::of(2).await;
+    let shop = world.client("[client.defaults]\nretry = { attempts = 2 }").await;
+    world.nodes.iter().for_each(|node| node.does(Act::After(ms(100), 7)));
+    let call = |method: &'static str| {
+        let shop = shop.clone();
+        tokio::spawn(async move {
+            match method {
+                "price" => shop.price("A-17".into()).await,
+                _ => shop.reserve("A-17".into()).await,
+            }
+        })
+    };
+    // In turn, so that each method has a call at each node.
+    let calls = [call("price"), call("price"), call("reserve"), call("reserve")];
+    sleep(ms(50)).await;
+    world.servers[0].shutdown().await;
+    let mut lost = 0;
+    for (number, call) in calls.into_iter().enumerate() {
+        match call.await.unwrap() {
+            Ok(cents) => assert_eq!(cents, 7),
+            Err(status) => {
+                lost += 1;
+                assert!(number >= 2, "{status}");
+                assert_eq!(status.message(), "the server ended before the call was done");
+                assert_eq!(
+                    (status.code(), status.executed()),
+                    (Code::Unavailable, Executed::Maybe)
+                );
+            }
+        }
+    }
+    assert_eq!((lost, world.nodes[0].dropped()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]

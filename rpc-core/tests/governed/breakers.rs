@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpc_core::{Code, Context, Origin, Status};
+use rpc_core::{CallReport, Code, Context, Origin, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::world::{Act, Inventory, World, broken, ms, price};
@@ -101,6 +101,44 @@ async fn a_handler_that_calls_with_little_time_left_does_not_trip_it() {
     fail(&hurried, 10).await;
     world.all_do(&Act::Answer(7));
     assert_eq!(shop.price("A-17".into()).await.unwrap(), 7);
+}
+
+/// They waited here for most of their time, were late, and opened the breaker of a server that answers in 60 ms.
+#[tokio::test(start_paused = true)]
+async fn this_clients_own_queue_does_not_trip_it() {
+    let world = World::of(1).await;
+    let rules = r#"[client."shop.Inventory/price"]
+        timeout = "100ms"
+        concurrency = { max = 1, queue = 5, wait = "95ms" }
+        breaker = { failure_rate = "50%", min_calls = 4 }"#;
+    let shop = world.client(rules).await;
+    world.all_do(&Act::After(ms(60), 7));
+    for _ in 0..10 {
+        let report = CallReport::new();
+        let reported = shop.with_report(&report);
+        let (first, second) = tokio::join!(price(&shop), price(&reported));
+        assert_eq!(first.unwrap(), 7);
+        let late = second.unwrap_err();
+        assert_eq!(report.waited().as_millis(), 60);
+        let why = "shop.Inventory/price did not answer within 40ms, what was left of 100ms (mem://node-0)";
+        assert_eq!(late.message(), why);
+        assert_eq!(report.failure().expect("it failed").message(), why);
+    }
+    price(&shop).await.expect("the breaker is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_swallows_calls_that_wait_a_little_trips_it() {
+    let world = World::of(1).await;
+    let rules = r#"[client."shop.Inventory/price"]
+        timeout = "100ms"
+        limit = { rate = "200/s", burst = 1, wait = "50ms" }
+        breaker = { failure_rate = "50%", min_calls = 2 }"#;
+    let shop = world.client(rules).await;
+    world.all_do(&Act::Never);
+    let (one, other) = tokio::join!(price(&shop), price(&shop));
+    assert!(!one.unwrap_err().is_refusal() && !other.unwrap_err().is_refusal());
+    assert!(price(&shop).await.unwrap_err().is_refusal());
 }
 
 #[tokio::test(start_paused = true)]
