@@ -59,9 +59,9 @@ pub(super) struct Bound {
 
 impl Bound {
     /// A fallback was asked.
-    pub(super) fn degrade(&self, degradation: Degradation) {
+    pub(super) fn degrade(&self, degradation: Degradation, why: &Status) {
         self.counters.degrade(degradation);
-        self.method.count_degraded(degradation);
+        self.method.count_degraded(degradation, why);
     }
 }
 
@@ -188,7 +188,9 @@ impl Channel {
     pub(super) fn bind(&self, about: About) -> Arc<Bound> {
         let Inner { ledger, governance, target, rules, .. } = &*self.0;
         let counters = ledger.of(about.path.clone());
-        Arc::new(Bound { counters, method: governance.client(target, about, rules) })
+        let method = governance.client(target, about, rules);
+        method.set_default_timeout(self.0.core.config.timeout);
+        Arc::new(Bound { counters, method })
     }
 
     fn bound_by_path(&self, path: Cow<'static, str>) -> Arc<Bound> {
@@ -267,7 +269,7 @@ fn last_good(
         Err(failed) if !outcome.asks_fallback() => Err(failed),
         Err(failed) => {
             let Some(answer) = step.instead(request, now) else {
-                bound.degrade(Degradation::Failed);
+                bound.degrade(Degradation::Failed, &failed);
                 return Err(failed);
             };
             if steps.dark.contains(RuleKey::Fallback) {
@@ -277,7 +279,7 @@ fn last_good(
                     .refused(steps, RuleKey::Fallback, failed.clone(), now)
                     .and(Err(failed));
             }
-            bound.degrade(Degradation::Answered);
+            bound.degrade(Degradation::Answered, &failed);
             Context::current().set_degraded();
             if let Some(report) = &request.report {
                 report.degrade();

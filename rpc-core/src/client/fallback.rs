@@ -262,13 +262,13 @@ where
         Ok(answer) => match answer.as_status() {
             Some(failure) => failure.clone(),
             None => {
-                stub.degraded(method, Degradation::Answered);
+                stub.degraded(method, Degradation::Answered, &why);
                 return answer;
             }
         },
         Err(no_arguments) => no_arguments,
     };
-    stub.degraded(method, Degradation::Failed);
+    stub.degraded(method, Degradation::Failed, &why);
     R::decode(Err(why.with_failed_fallback(failure)), request.format(), limits)
 }
 
@@ -298,8 +298,8 @@ impl Stub {
     }
 
     /// A fallback was asked. The call itself is counted as it ended.
-    fn degraded(&self, method: usize, degradation: Degradation) {
-        self.bound(method).degrade(degradation);
+    fn degraded(&self, method: usize, degradation: Degradation, why: &Status) {
+        self.bound(method).degrade(degradation, why);
         if degradation == Degradation::Answered {
             Context::current().set_degraded();
             if let Some(report) = &self.options().report {

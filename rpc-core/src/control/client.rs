@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rpc_codec::Priority;
@@ -110,12 +110,16 @@ pub(crate) struct ClientMethod {
     /// `u64::MAX` where nothing is said.
     timeout: AtomicU64,
     max_timeout: AtomicU64,
+    /// What holds where nothing is said, as the last channel that came has it.
+    default_timeout: AtomicU64,
     steps: RwLock<Arc<ClientSteps>>,
     pub(crate) refusals: Refusals,
     /// What servers refused: each attempt is one.
     pub(crate) of_servers: Refusals,
     pub(crate) further: FurtherCounts,
     degraded: [AtomicU64; Degradation::COUNT],
+    /// When a fallback was last asked, and why.
+    last_degraded: Mutex<Option<(Moment, Status)>>,
 }
 
 /// The rules in force for a method, each as what enforces it: one snapshot serves a whole call.
@@ -207,11 +211,13 @@ impl ClientMethod {
             keeps_answers: AtomicBool::new(false),
             timeout: AtomicU64::new(u64::MAX),
             max_timeout: AtomicU64::new(u64::MAX),
+            default_timeout: AtomicU64::new(u64::MAX),
             steps: RwLock::new(Arc::new(steps)),
             refusals: Refusals::default(),
             of_servers: Refusals::default(),
             further: FurtherCounts::default(),
             degraded: Default::default(),
+            last_degraded: Mutex::default(),
         }
     }
 
@@ -239,6 +245,17 @@ impl ClientMethod {
         };
         let own = asked.or_else(|| said(&self.timeout)).unwrap_or(default);
         said(&self.max_timeout).map_or(own, |max| own.min(max))
+    }
+
+    /// How long a call may take whose caller does not say.
+    pub(super) fn usual_timeout(&self) -> Duration {
+        let default = Duration::from_nanos(self.default_timeout.load(Ordering::Relaxed));
+        self.timeout(None, default)
+    }
+
+    /// Somebody calls it who gives it this long where nothing is said.
+    pub(crate) fn set_default_timeout(&self, default: Duration) {
+        self.default_timeout.store(crate::governance::nanos(default), Ordering::Relaxed);
     }
 
     /// The method's own time: a call that had less of it and missed its deadline says nothing of
@@ -296,8 +313,15 @@ impl ClientMethod {
     }
 
     /// A fallback was asked.
-    pub(crate) fn count_degraded(&self, degradation: Degradation) {
+    pub(crate) fn count_degraded(&self, degradation: Degradation, why: &Status) {
         self.degraded[degradation as usize].fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last_degraded.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Moment::now(), why.clone()));
+    }
+
+    /// When a fallback was last asked, and why.
+    pub(super) fn last_degraded(&self) -> Option<(Moment, Status)> {
+        self.last_degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often a fallback was asked, and that was what came of it.

@@ -10,19 +10,19 @@ use super::client::ClientMethod;
 use super::concurrency::ConcurrencyStep;
 use super::further::Further;
 use super::governance::Governance;
-use super::refusals::Refusals;
+use super::refusals::{Refusals, shortened};
 use super::server::ServerMethod;
 use super::slips;
 use super::source::Trouble;
 use super::steps::RateStep;
 use super::wall::wall;
-use crate::governance::Moment;
 use crate::governance::breaker::{CircuitOpen, Mode, State};
 use crate::governance::limit::KeyLimited;
 use crate::governance::outcome::Degradation;
 use crate::governance::rules::{
     FallbackRule, Live, Resolved, RuleKey, Rules, Setting, Side, explain, in_words, nearest, quoted,
 };
+use crate::governance::{Moment, Rough};
 use crate::status::Status;
 
 /// Everything about this path, of a method or of a service; of all there is, if it is empty.
@@ -127,6 +127,14 @@ fn instead(governance: &Governance, path: &str) -> String {
 fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Live> {
     let steps = method.steps();
     let mut live = out_of_place(method, &resolved.rules);
+    let usual = Rough::about(method.usual_timeout());
+    match &resolved.rules.timeout {
+        Some(Setting::On(_)) => {}
+        Some(Setting::Off) => {
+            live.push(Live::Note(RuleKey::Timeout, format!("which leaves {usual}")))
+        }
+        None => live.push(Live::Note(RuleKey::Timeout, format!("{usual} by default"))),
+    }
     live.extend(steps.limit.as_ref().and_then(kept));
     live.extend(steps.breaker.as_ref().map(|step| of_breaker(step, now)));
     let retries = steps.retry.as_ref().map(|_| RuleKey::Retry);
@@ -151,12 +159,16 @@ fn of_client(method: &ClientMethod, resolved: &Resolved, now: Moment) -> Vec<Liv
     }
     live.extend(steps.concurrency.as_ref().and_then(under_way));
     for (degradation, verb) in
-        [(Degradation::Answered, "answered"), (Degradation::Failed, "failed for")]
+        [(Degradation::Answered, "answered"), (Degradation::Failed, "had no answer for")]
     {
         let count = method.degraded(degradation);
         if count > 0 {
             live.push(Live::Note(RuleKey::Fallback, format!("{verb} {} so far", calls(count))));
         }
+    }
+    if let Some((at, why)) = method.last_degraded() {
+        let (at, why) = (wall(now.since(at)), shortened(&why.to_string()));
+        live.push(Live::Line("instead of".to_owned(), format!("last: {at} {why}")));
     }
     live.extend(refused(&method.refusals, now));
     live.extend(line("servers", "refused attempts: ", &method.of_servers, false, now));

@@ -23,7 +23,8 @@ use super::switches::Switches;
 use crate::governance::Moment;
 use crate::governance::retry::{Budget, BudgetSettings};
 use crate::governance::rules::{
-    MethodFacts, Origin, Resolved, RuleSet, Rules, Side, Strength, resolve,
+    Decision, MethodFacts, Origin, Overrides, Resolved, RuleKey, RuleSet, Rules, Side, Strength,
+    resolve,
 };
 
 /// What governs the calls of this process: the rules of all sources, and for each method that is
@@ -335,12 +336,54 @@ impl Governance {
         self.resolve(Side::Server, &method.path, &Rules::NONE, &method.base)
     }
 
+    /// Who would decide `key` for each method of a service, if these were the switches.
+    pub(super) fn decisions_with(
+        &self,
+        side: Side,
+        service: &str,
+        key: RuleKey,
+        switches: &Overrides,
+    ) -> Vec<Decision> {
+        let is_of = |path: &str| path.split_once('/').is_some_and(|(name, _)| name == service);
+        let decided = |path: &str, attribute: &Rules, base: &RuleSet| {
+            let resolved = self.resolve_with(side, path, attribute, base, Some(switches));
+            resolved.decision(key).cloned()
+        };
+        match side {
+            Side::Client => {
+                let clients = lock(&self.0.clients);
+                let clients: Vec<_> = clients.things.values().filter_map(Weak::upgrade).collect();
+                let of_service = clients.iter().filter(|method| is_of(&method.about.path));
+                of_service
+                    .filter_map(|it| decided(&it.about.path, it.about.attribute(), &it.base))
+                    .collect()
+            }
+            Side::Server => {
+                let servers = self.0.servers.all();
+                let of_service = servers.iter().filter(|method| is_of(&method.path));
+                of_service.filter_map(|it| decided(&it.path, &Rules::NONE, &it.base)).collect()
+            }
+        }
+    }
+
     fn resolve(&self, side: Side, path: &str, attribute: &Rules, base: &RuleSet) -> Resolved {
+        self.resolve_with(side, path, attribute, base, None)
+    }
+
+    /// What is in force, with these switches or those that are thrown.
+    fn resolve_with(
+        &self,
+        side: Side,
+        path: &str,
+        attribute: &Rules,
+        base: &RuleSet,
+        switches: Option<&Overrides>,
+    ) -> Resolved {
         let said = lock(&self.0.said);
         let sources = said.sources.values().filter_map(History::current);
         let mut sets = vec![base];
         sets.extend(sources.map(|version| &*version.rules));
-        sets.push(said.switches.overrides.as_set());
+        sets.push(switches.unwrap_or(&said.switches.overrides).as_set());
         resolve(side, path, attribute, &sets)
     }
 

@@ -57,11 +57,7 @@ impl Refusals {
 
     /// Somebody else refused, in words of their own: of those only as much is kept as a person reads.
     pub(super) fn hear(&self, why: &Status, now: Moment) {
-        let letters = why.message().chars().take(HEARD);
-        let message = letters.fold(String::new(), |said, letter| match letter.is_control() {
-            true => said + &letter.escape_default().to_string(),
-            false => said + letter.encode_utf8(&mut [0; 4]),
-        });
+        let message = shortened(why.message());
         self.note(why.refused_by(), false, &Status::refused(why.code(), message), now);
     }
 
@@ -92,6 +88,15 @@ impl Refusals {
     fn lock(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What somebody else says, as far as a person reads it.
+pub(super) fn shortened(words: &str) -> String {
+    let letters = words.chars().take(HEARD);
+    letters.fold(String::new(), |said, letter| match letter.is_control() {
+        true => said + &letter.escape_default().to_string(),
+        false => said + letter.encode_utf8(&mut [0; 4]),
+    })
 }
 
 fn place(by: Option<RuleKey>) -> usize {

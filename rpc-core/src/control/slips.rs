@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::given::BUILDER;
 use super::governance::Governance;
 use crate::governance::rules::{
-    Entry, Mistake, Mistakes, Origin, Overrides, RuleSet, Side, Strength, Target, quoted,
+    Entry, Mistake, Mistakes, Origin, Overrides, RuleKey, RuleSet, Side, Strength, Target, quoted,
 };
 
 /// Entries of files and switches that are slips, probably: about no method that this process calls or
@@ -61,6 +61,29 @@ pub(super) fn refuse(governance: &Governance, side: Side, target: &Target) -> Re
         Some(_) => Err(of_switch(side, target, &paths)),
         None => Ok(()),
     }
+}
+
+/// Refuses a switch for many methods each of which has somebody who says otherwise and wins. It would do
+/// nothing.
+pub(super) fn refuse_overruled(
+    governance: &Governance,
+    side: Side,
+    target: &Target,
+    key: RuleKey,
+    trial: &Overrides,
+) -> Result<(), Mistakes> {
+    let Target::Service(service) = target else { return Ok(()) };
+    let decided = governance.decisions_with(side, service, key, trial);
+    let mut said = decided.iter().filter_map(|decision| decision.said.as_ref());
+    let Some(other) = said.clone().find(|said| said.target != *target) else { return Ok(()) };
+    if said.any(|said| said.target == *target) {
+        return Ok(());
+    }
+    let why = format!("{} says otherwise of each method, and the more specific wins", other.origin);
+    let mut mistake = mistake(&Overrides::source(""), side, target, &why, &[]);
+    mistake.field.push_str(&format!(".{}", key.name()));
+    mistake.meant = Some(format!("\"{service}/*\""));
+    Err(Mistakes::only(mistake))
 }
 
 /// A switch is about none of the methods of these paths.

@@ -56,7 +56,8 @@ impl Governance {
     ///
     /// # Errors
     /// What is wrong with it, which may be that this process calls or serves a service, and that has no such
-    /// method; then nothing has changed.
+    /// method; or that each method of it has an attribute that says otherwise, and the more specific wins. Then
+    /// nothing has changed.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -67,6 +68,9 @@ impl Governance {
         let expires = Moment::now().plus(lasts);
         let facts = self.facts_of(target);
         let switch = Override { side, target, key, value, by, expires };
+        let mut trial = lock(&self.0.said).switches.overrides.clone();
+        let (about, key) = trial.set(switch, Some(&|_| facts))?;
+        slips::refuse_overruled(self, side, &about, key, &trial)?;
         let mut said = lock(&self.0.said);
         let switches = &mut said.switches;
         let (target, key) = switches.overrides.set(switch, Some(&|_| facts))?;

@@ -8,7 +8,7 @@ use rpc_core::governance::limit::RateLimited;
 use rpc_core::governance::limit::concurrency::Overloaded;
 use rpc_core::governance::rules::{RuleKey, Side};
 use rpc_core::testing::Network;
-use rpc_core::{Channel, Governance, Origin, Request, Server, Status};
+use rpc_core::{CallReport, Channel, Code, Governance, Origin, Request, Server, Status};
 use tokio::time::sleep;
 
 use crate::world::{
@@ -324,6 +324,60 @@ async fn an_address_without_its_scheme_is_the_same_target() {
     let (one, other) = (connect(&whole).await, connect(bare).await);
     one.scarce("A-17".into()).await.unwrap();
     other.scarce("A-17".into()).await.expect_err("one a minute, for the process");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_each_attribute_overrules_is_refused() {
+    let world = World::of(1).await;
+    let rules = "[client.\"shop.Inventory/*\"]\ntimeout = \"1s\"";
+    let _shop = world.client(rules).await;
+    let refused = world.governance.switch(switch("shop.Inventory", "timeout", "50ms")).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "console: client.\"shop.Inventory\".timeout: builder:2 says otherwise of each method, and the more \
+         specific wins; did you mean \"shop.Inventory/*\"?"
+    );
+    world.governance.switch(switch("shop.Inventory/*", "timeout", "50ms")).unwrap();
+    world.governance.switch(switch("shop.Inventory", "limit", "{ rate = \"1/s\" }")).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_holds_where_nobody_says_any_is_told() {
+    let world = World::of(1).await;
+    let rules = "[client.\"shop.Inventory/price\"]\ntimeout = \"off\"";
+    let _shop = world.builder().timeout(Duration::from_secs(3)).rules(rules);
+    let _shop = _shop.connect(&world.address()).await.unwrap();
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("timeout   off  builder:2, which leaves 3s"), "{told}");
+    let told = world.governance.explain("shop.Inventory/reserve");
+    assert!(told.contains("timeout   3s by default"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_fallback_answered_is_told_to_program_and_person() {
+    let world = World::of(1).await;
+    let shop = world.client("").await;
+    world.all_do(&broken());
+    let report = CallReport::new();
+    assert_eq!(shop.with_report(&report).quote("A-17".into()).await.unwrap(), 1);
+    let failure = report.failure().expect("the call itself failed");
+    assert_eq!((failure.code(), failure.message()), (Code::Unavailable, "the database is down"));
+    let told = world.governance.explain("shop.Inventory/quote");
+    assert!(told.contains("answered 1 call so far"), "{told}");
+    assert!(told.contains("instead of  last: "), "{told}");
+    assert!(told.contains("Z unavailable: the database is down\n"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dark_breaker_that_is_open_says_that_it_only_counts() {
+    let world = World::of(1).await;
+    let rules = "[client.defaults]\nbreaker = { consecutive = 1 }\ndark = [\"breaker\"]";
+    let shop = world.client(rules).await;
+    world.all_do(&broken());
+    price(&shop).await.unwrap_err();
+    let told = world.governance.explain("shop.Inventory/price");
+    assert!(told.contains("1 server fault, dark: only counts"), "{told}");
+    assert!(told.contains("builder:2 for defaults says consecutive 1)"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::resolve::{Decision, Resolved, Said};
-use super::set::{Target, in_words};
+use super::set::{Origin, Target, in_words};
 use super::types::RuleKey;
 use crate::governance::Moment;
 
@@ -78,7 +78,8 @@ fn row(resolved: &Resolved, decision: &Decision, now: Moment, live: &[Live]) -> 
     };
     if let Some(text) = instead(key, live) {
         let overruled = others(&mut decision.said.iter().chain(&decision.overruled));
-        return Row { overruled, ..bare(key.name(), text) };
+        let dark = if resolved.is_dark(key) { ", dark: only counts" } else { "" };
+        return Row { overruled, ..bare(key.name(), &format!("{text}{dark}")) };
     }
     let overruled = others(&mut decision.overruled.iter());
     let mut whose = match (&decision.said, &decision.capped) {
@@ -86,11 +87,18 @@ fn row(resolved: &Resolved, decision: &Decision, now: Moment, live: &[Live]) -> 
         (None, Some(capped)) => format!("cap of {}", capped.origin),
         (None, None) => String::new(),
     };
-    if let Some(expires) = decision.said.as_ref().and_then(|said| said.origin.expires) {
-        whose.push_str(&format!(", expires in {}", in_words(expires.since(now))));
+    let expires = |origin: &Origin| {
+        let left = origin.expires.map(|expires| in_words(expires.since(now)));
+        left.map(|left| format!(", expires in {left}")).unwrap_or_default()
+    };
+    if let Some(said) = &decision.said {
+        whose.push_str(&expires(&said.origin));
     }
     if let (Some(said), Some(capped)) = (&decision.said, &decision.capped) {
         whose.push_str(&format!(", which said {}, capped by {}", said.words, capped.origin));
+    }
+    if let Some(capped) = &decision.capped {
+        whose.push_str(&expires(&capped.origin));
     }
     if resolved.is_dark(key) {
         whose.push_str(", dark: only counts");

@@ -169,9 +169,12 @@ fn breaker(rule: &BreakerRule) -> Words {
         Window::Time(time) => self::time(time),
         Window::Calls(calls) => number(calls),
     };
+    // The rate that holds where nothing else opens it is said all the same.
+    let says_else = rule.slow_rate.is_some() || rule.consecutive.is_some();
+    let rate_anyway = if says_else { None } else { Some(Share::ZERO) };
     Fields::default()
         .unless("kind", &rule.kind, &anyway.kind, kind)
-        .always("failure_rate", share_or_off(&rule.failure_rate))
+        .unless("failure_rate", &rule.failure_rate, &rate_anyway, share_or_off)
         .unless("slow_rate", &rule.slow_rate, &None, share_or_off)
         .unless("slow", &rule.slow, &anyway.slow, time)
         .unless("consecutive", &rule.consecutive, &None, |run| number(&run.unwrap_or(0)))
