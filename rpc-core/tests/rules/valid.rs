@@ -109,7 +109,7 @@ prop_compose! {
             false => HedgeAfter::Percentile(Share::from_millionths(percentile)),
         };
         let wait = if queue == 0 { Duration::ZERO } else { wait };
-        let longest = limit.wait.max(wait).max(delay);
+        let longest = limit.wait.max(wait).max(delay).max(backoff).max(breaker.slow);
         let concurrency = match adaptive {
             true => ConcurrencyRule::Adaptive,
             false => ConcurrencyRule::Fixed { max, queue, wait },

@@ -222,6 +222,9 @@ fn cut(key: RuleKey, rules: &mut Rules, caps: &Rules) -> bool {
             {
                 said.max = said.max.min(cap.max);
             }
+            if matches!(rules.hedge, Some(Setting::On(hedge)) if hedge.max == 0) {
+                rules.hedge = Some(Setting::Off);
+            }
         }
         RuleKey::Limit => {
             if let Some(Setting::On(cap)) = &caps.limit {
@@ -433,6 +436,15 @@ mod tests {
         let rules = resolve(Side::Client, price, &NOTHING, &[&caps, &off]).rules.to_string();
         let said = "timeout = \"30s\"\nretry = \"off\"\nlimit = { rate = \"9/s\" }\nconcurrency = \"adaptive\"\n";
         assert_eq!(rules, said);
+    }
+
+    #[test]
+    fn a_cap_of_no_hedges_and_one_attempt_lets_a_call_be_sent_once() {
+        let file = "[client.caps]\nhedge = { max = 0 }\nretry = { attempts = 1 }\n\
+                    [client.\"shop.Inventory/*\"]\nhedge = {}\nretry = {}";
+        let file = set(Strength::File, "f", file);
+        let resolved = resolve(Side::Client, "shop.Inventory/price", &NOTHING, &[&file]);
+        assert_eq!(resolved.rules.to_string(), "retry = { attempts = 1 }\nhedge = \"off\"\n");
     }
 
     #[test]

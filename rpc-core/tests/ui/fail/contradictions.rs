@@ -15,6 +15,12 @@ trait Inventory {
     )]
     async fn longer_than_the_call(&self) -> Result<u64, Status>;
 
+    #[rpc(idempotent, per_try = "40ms", hedge(after = "50ms"))]
+    async fn longer_than_a_try(&self) -> Result<u64, Status>;
+
+    #[rpc(timeout = "100ms", retry(backoff = "200ms"), breaker(slow_rate = "50%", slow = "1s"))]
+    async fn never_in_time(&self) -> Result<u64, Status>;
+
     #[rpc(retry(max_backoff = "1ms", backoff = "10ms"), breaker(open = "5s", max_open = "1s"))]
     async fn shrinking(&self) -> Result<u64, Status>;
 

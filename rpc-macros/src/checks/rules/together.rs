@@ -19,6 +19,7 @@ pub(super) fn check(rules: &Rules, said: &[(&str, &Entry)], mistakes: &mut Mista
             );
         }
         check_times(rules, key, entry, mistakes);
+        check_tries(rules, key, entry, mistakes);
     }
 }
 
@@ -55,6 +56,15 @@ fn check_times(rules: &Rules, key: &str, entry: &Entry, mistakes: &mut Mistakes)
             let delay = value_of(&rules.hedge).and_then(delay);
             ("a hedge waits", delay.filter(|delay| *delay >= timeout))
         }
+        // It is drawn from half of it on.
+        "retry" => {
+            let backoff = value_of(&rules.retry).and_then(|retry| retry.backoff);
+            ("the pause before a retry is", backoff.filter(|pause| *pause / 2 >= timeout))
+        }
+        "breaker" => {
+            let breaker = value_of(&rules.breaker).filter(|it| it.slow_rate.is_some());
+            ("a call is slow from", longer(breaker.and_then(|breaker| breaker.slow)))
+        }
         _ => return,
     };
     if let Some(part) = part {
@@ -63,6 +73,19 @@ fn check_times(rules: &Rules, key: &str, entry: &Entry, mistakes: &mut Mistakes)
             format!(
                 "{what} {part:?}, and the whole call, by its `timeout`, takes {timeout:?} at most"
             ),
+        );
+    }
+}
+
+/// Nothing joins an attempt that is over by then.
+fn check_tries(rules: &Rules, key: &str, entry: &Entry, mistakes: &mut Mistakes) {
+    let Some(Setting::On(per_try)) = rules.per_try else { return };
+    let delay = value_of(&rules.hedge).filter(|_| key == "hedge").and_then(delay);
+    let is_whole = matches!(rules.timeout, Some(Setting::On(timeout)) if timeout <= per_try);
+    if let Some(delay) = delay.filter(|delay| *delay >= per_try && !is_whole) {
+        mistakes.add(
+            values::at(entry),
+            format!("a hedge waits {delay:?}, and an attempt, by its `per_try`, takes {per_try:?} at most"),
         );
     }
 }

@@ -427,6 +427,36 @@ fn check(reader: &mut Reader<'_>, target: &Target, fields: &[Field], rules: &Rul
         let problem = format!("no hedge ever begins after {after} of a `timeout` of {timeout}");
         refuse(RuleKey::Hedge, Wrong::new(problem).expected(format!("less than \"{timeout}\"")));
     }
+    let per_try = rules.per_try.as_ref().and_then(Setting::on);
+    if let (Some(per_try), Some(HedgeAfter::Delay(after))) =
+        (per_try, hedge.map(|hedge| hedge.after))
+        && after >= *per_try
+        && timeout.is_none_or(|timeout| after < *timeout)
+    {
+        let (after, per_try) = (Written(after), Written(*per_try));
+        let problem = format!("no hedge ever begins after {after} of a `per_try` of {per_try}");
+        refuse(RuleKey::Hedge, Wrong::new(problem).expected(format!("less than \"{per_try}\"")));
+    }
+    let backoff = rules.retry.as_ref().and_then(Setting::on).map(|retry| retry.backoff);
+    if let (Some(timeout), Some(backoff)) = (timeout, backoff)
+        && backoff / 2 >= *timeout
+    {
+        let (backoff, timeout) = (Written(backoff), Written(*timeout));
+        let problem = format!(
+            "no retry comes after a pause of half of {backoff} or more, of a `timeout` of {timeout}"
+        );
+        let expected = "a `backoff` that leaves time for another attempt";
+        refuse(RuleKey::Retry, Wrong::new(problem).expected(expected));
+    }
+    let slow = rules.breaker.as_ref().and_then(Setting::on).filter(|it| it.slow_rate.is_some());
+    if let (Some(timeout), Some(slow)) = (timeout, slow.map(|breaker| breaker.slow))
+        && slow > *timeout
+    {
+        let (slow, timeout) = (Written(slow), Written(*timeout));
+        let problem = format!("no call takes {slow} with a `timeout` of {timeout}");
+        let expected = format!("a `slow` of at most \"{timeout}\"");
+        refuse(RuleKey::Breaker, Wrong::new(problem).expected(expected));
+    }
     let limit = rules.limit.as_ref().and_then(Setting::on).map(|limit| limit.wait);
     let concurrency = rules.concurrency.as_ref().and_then(Setting::on);
     let concurrency = concurrency.and_then(|concurrency| match concurrency {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rpc_codec::Metadata;
 
-use super::super::document::{Node, Value};
+use super::super::document::{Field, Node, Value};
 use super::super::keys::{Side, names};
 use super::super::mistake::Wrong;
 use super::super::suggest::{all_of, listed, nearest};
@@ -111,7 +111,13 @@ pub(super) fn read_cap(
     }
     let fits = match key {
         RuleKey::Retry => only(reader, &RETRY, &["attempts"]),
-        RuleKey::Hedge => only(reader, &HEDGE, &["max"]),
+        RuleKey::Hedge => match &node.value {
+            Value::Table(fields) if forbids(fields) => {
+                rules.hedge = Some(Setting::On(HedgeRule { max: 0, ..HedgeRule::DEFAULT }));
+                false
+            }
+            _ => only(reader, &HEDGE, &["max"]),
+        },
         RuleKey::Limit => only(reader, &LIMIT, &["rate", "burst"]),
         RuleKey::Concurrency => match &node.value {
             Value::Text(text) if text == "adaptive" => {
@@ -126,6 +132,11 @@ pub(super) fn read_cap(
     if fits {
         read(reader, side, key, node, rules);
     }
+}
+
+/// `{ max = 0 }`: a cap that lets no hedge begin.
+fn forbids(fields: &[Field]) -> bool {
+    matches!(fields, [only] if only.name == "max" && matches!(only.node.value, Value::Whole(0)))
 }
 
 /// `level = 2`, or the `n` of `optional = n`, which is above the level of an ordinary day.
