@@ -34,7 +34,7 @@ async fn they_read_as_a_line_each() {
     let stats = lab.channel().stats().into_iter().filter(|stats| stats.calls() > 0);
     let mut lines: Vec<_> = stats.map(|stats| format!("{stats:?}")).collect();
     lines.iter_mut().for_each(|line| line.truncate(line.find(", p50").expect("latencies")));
-    let told = ["test.Lab/boom: 1 calls, 1 server fault", "test.Lab/echo: 3 calls, 3 success"];
+    let told = ["test.Lab/boom: 1 call, 1 server fault", "test.Lab/echo: 3 calls, 3 success"];
     assert_eq!(lines, told);
 }
 

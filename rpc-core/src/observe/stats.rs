@@ -149,7 +149,8 @@ impl MethodStats {
 /// p99 3.4ms`.
 impl fmt::Display for MethodStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} calls", self.method, self.calls())?;
+        let calls = if self.calls() == 1 { "call" } else { "calls" };
+        write!(f, "{}: {} {calls}", self.method, self.calls())?;
         for outcome in Outcome::ALL.into_iter().filter(|outcome| self.count(*outcome) > 0) {
             write!(f, ", {} {}", self.count(outcome), outcome.name())?;
         }

@@ -9,7 +9,7 @@ use crate::governance::Rough;
 use crate::governance::rules::{RuleKey, Share, in_words};
 use crate::status::{Code, Status};
 
-use super::why::{Percent, State, Why};
+use super::why::{About, State, Why};
 
 /// A breaker refuses: what is called has been failing. Nothing was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whose = self.whose.as_ref().map(|whose| format!(" for {whose}")).unwrap_or_default();
         if let Some(share) = self.throttled {
-            let share = Percent(share);
+            let share = About(share);
             return write!(
                 f,
                 "breaker{whose} throttles: {share} of calls are refused while many fail"

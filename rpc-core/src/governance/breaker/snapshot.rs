@@ -9,7 +9,7 @@ use crate::governance::rules::Share;
 
 use super::counts::Counts;
 use super::settings::Lookback;
-use super::why::{Percent, State, Why, Within};
+use super::why::{About, State, Why, Within};
 
 /// What a breaker is doing, and why.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl fmt::Display for Snapshot {
         let (within, counts) = (Within(self.window), &self.counts);
         let is_forced = matches!(self.state, State::ForcedOpen | State::ForcedClosed);
         if let Some(share) = self.refused_share.filter(|_| !is_forced) {
-            write!(f, "throttle refuses {}: ", Percent(share))?;
+            write!(f, "throttle refuses {}: ", About(share))?;
             write!(f, "{} of {} calls{within} failed", counts.failures, counts.requests)?;
             return self.kinds(f);
         }

@@ -211,6 +211,15 @@ impl fmt::Display for Percent {
     }
 }
 
+/// A share that changes with each call, to the percent.
+pub(super) struct About(pub(super) Share);
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0}%", f64::from(self.0.as_millionths()) / 10_000.0)
+    }
+}
+
 /// A share of calls and the threshold it reached: "14 of 20 calls in 10s failed (70% >= 50%)".
 struct Reached<'a>(u32, u32, &'a str, &'a Evidence);
 
@@ -238,7 +247,10 @@ impl fmt::Display for Why {
             }
             Self::Consecutive(evidence) => {
                 let counts = &evidence.counts;
-                write!(f, "{} calls in a row failed", counts.consecutive_failures)?;
+                match counts.consecutive_failures {
+                    1 => f.write_str("a call failed")?,
+                    calls => write!(f, "{calls} calls in a row failed")?,
+                }
                 write!(f, " (>= {})", evidence.number)?;
                 evidence.kinds(f)
             }
