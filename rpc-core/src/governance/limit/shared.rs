@@ -40,7 +40,8 @@ struct Words {
     ///
     /// All four are written under the lock while the word is `LOCKED`, and with a new generation. So
     /// they are of the word's generation if `terms` is and the swap succeeds: who wrote one of them
-    /// later has swapped the word before, which then is not the one that was read. But a generation
+    /// later has swapped the word before, which then is not the one that was read. Nor is one of them
+    /// older, as `terms` is written last and read first. But a generation
     /// returns after 255 changes. A swap that takes so long succeeds if the word is the same again, to
     /// the nanosecond.
     ///
@@ -137,11 +138,7 @@ impl<S: Counted> Shared<S> {
     /// `None` if it is for the lock to say. Who has no use for the ticket gets one without its rate.
     #[inline]
     fn take_by_word<const TICKET: bool>(&self, n: u32, now: u64) -> Option<Ticket> {
-        let mut word = self.words.word.load(Ordering::Acquire);
-        if word == LOCKED {
-            return None;
-        }
-        let terms = self.words.terms.load(Ordering::Relaxed);
+        let terms = self.words.terms.load(Ordering::Acquire);
         let start = self.words.start.load(Ordering::Relaxed);
         let every = self.words.every.load(Ordering::Relaxed);
         let rate = if TICKET { f64::from_bits(self.rate.load(Ordering::Relaxed)) } else { 0.0 };
@@ -150,6 +147,9 @@ impl<S: Counted> Shared<S> {
             return None;
         }
         let full_now = packed(terms & GENERATION, since, 0);
+        // Last, so that another thread has little time to take it meanwhile. While it is `LOCKED` it is of no
+        // generation.
+        let mut word = self.words.word.load(Ordering::Acquire);
         while (word ^ full_now) & GENERATION == 0 {
             // Is it later than the word, but not so late that it is full for certain? In one comparison,
             // as nobody can foretell which of two threads looked at the clock first. One that did so
@@ -227,10 +227,11 @@ impl<S: Counted> Shared<S> {
             && self.rate.load(Ordering::Relaxed) == rate.to_bits();
         if !are_same {
             generation = next(generation);
-            self.words.terms.store(packed(generation, 0, most), Ordering::Relaxed);
             self.words.start.store(start, Ordering::Relaxed);
             self.words.every.store(every(rate), Ordering::Relaxed);
             self.rate.store(rate.to_bits(), Ordering::Relaxed);
+            // Who reads these terms reads no others beside them that are older.
+            self.words.terms.store(packed(generation, 0, most), Ordering::Release);
         }
         self.words.word.store(packed(generation, since, lacking), Ordering::Release);
     }
