@@ -82,7 +82,7 @@ impl CallReport {
     }
 
     /// How much of that it waited for its turn and its place, before anything was sent: a `limit` with a
-    /// `wait`, a `concurrency` with a `queue`.
+    /// `wait`, a `concurrency` with a `queue`. Nothing for a call that was refused: its refusal says it.
     pub fn waited(&self) -> Duration {
         self.lock().waited
     }

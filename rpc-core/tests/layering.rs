@@ -173,3 +173,19 @@ fn unsafe_is_forbidden_everywhere() {
         );
     }
 }
+
+/// A crate of macros can't lend its code, so each has its own.
+#[test]
+fn attribute_and_file_guess_keys_by_the_same_words() {
+    let guess = |dir: &str, name: &str| {
+        let all = sources(dir);
+        let (_, source) = all.iter().find(|(found, _)| found == name).expect("it guesses keys");
+        let (_, rest) = source.split_once("const ELSEWHERE").expect("what others call them");
+        let (guess, _) = rest.split_once("/// The closest of").expect("the closest comes next");
+        guess.to_owned()
+    };
+    assert_eq!(
+        guess("rpc-macros/src", "suggest.rs"),
+        guess("rpc-core/src", "governance/rules/suggest.rs")
+    );
+}

@@ -323,7 +323,7 @@ impl Watch<'_> {
     fn end_with(&mut self, answer: &Answer) {
         let arrived = answer.as_ref().ok().and_then(|response| response.arrived);
         if let Err(failed) = answer {
-            self.call.method.attempt_failed(failed, Moment::now());
+            self.call.method.attempt_failed(failed);
         }
         self.end(self.call.method.about.outcome(answer), arrived);
     }

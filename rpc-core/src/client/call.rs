@@ -17,9 +17,9 @@ use crate::clock::Now;
 use crate::connection::{Answer, Limits, nudged};
 use crate::context::{BAGGAGE, Context};
 use crate::control::{ClientMethod, ClientSteps};
+use crate::governance::Rough;
 use crate::governance::outcome::Outcome;
 use crate::governance::rules::RuleKey;
-use crate::governance::{Moment, Rough};
 use crate::report::{CallReport, Facts};
 use crate::request::{AppErrorHead, Destination, Request, Response};
 use crate::service::{BoxFuture, BoxService};
@@ -85,11 +85,7 @@ fn ungoverned<'a>(
         let (index, node) = settle(core, method, request, now.instant)?;
         let failed = match attempt(core, node, request, now.instant, facts).await {
             Err(status) if is_free_to_resend(&status) => status,
-            Err(status) => {
-                method.attempt_failed(&status, Moment::now());
-                return Err(status);
-            }
-            answered => return answered,
+            result => return ended(method, result),
         };
         Box::pin(elsewhere(core, method, request, index, failed, facts)).await
     }
@@ -169,15 +165,16 @@ async fn elsewhere(
         let (index, node) = core.pick(&tried).ok_or_else(nowhere)?;
         match attempt(core, node, request, Instant::now(), facts).await {
             Err(status) if is_free_to_resend(&status) => failed = status,
-            Err(status) => {
-                method.attempt_failed(&status, Moment::now());
-                return Err(status);
-            }
-            answered => return answered,
+            result => return ended(method, result),
         }
         tried.push(index);
     }
     Err(failed)
+}
+
+/// The last attempt of a call has ended like this.
+fn ended(method: &ClientMethod, result: Result<Response, Status>) -> Result<Response, Status> {
+    result.inspect_err(|failed| method.attempt_failed(failed))
 }
 
 fn is_free_to_resend(status: &Status) -> bool {

@@ -306,9 +306,9 @@ impl ClientMethod {
 
     /// An attempt has failed. Whatever a server refused is kept, for people.
     #[cold]
-    pub(crate) fn attempt_failed(&self, failed: &Status, now: Moment) {
+    pub(crate) fn attempt_failed(&self, failed: &Status) {
         if failed.origin() == status::Origin::Server && failed.is_refusal() {
-            self.of_servers.hear(failed, now);
+            self.of_servers.hear(failed, Moment::now());
         }
     }
 

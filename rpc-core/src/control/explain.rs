@@ -39,8 +39,7 @@ pub(super) fn explained(governance: &Governance, path: &str, now: Moment) -> Str
         };
     }
     if let Some((level, origin)) = governance.level().filter(|(level, _)| *level > 0) {
-        let expires = origin.expires.map(|expires| in_words(expires.since(now)));
-        let expires = expires.map(|left| format!(", expires in {left}")).unwrap_or_default();
+        let expires = origin.expiry(now);
         text.push_str(&format!("the level of this process is {level}: {origin}{expires}\n"));
     }
     for slip in slips::all(governance) {

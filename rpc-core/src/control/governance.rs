@@ -54,10 +54,10 @@ type MethodAt = (Arc<str>, Cow<'static, str>, String);
 pub(super) struct Inner {
     pub(super) said: Mutex<Said>,
     /// Each method at each target, while somebody calls it.
-    pub(super) clients: Mutex<Register<MethodAt, ClientMethod>>,
+    clients: Mutex<Register<MethodAt, ClientMethod>>,
     /// Each target's budget for retries and hedges.
-    pub(super) budgets: Mutex<Register<Arc<str>, Budget>>,
-    pub(super) servers: Served,
+    budgets: Mutex<Register<Arc<str>, Budget>>,
+    servers: Served,
     /// Tells tasks that nobody is left for whom they could work.
     pub(super) alive: watch::Sender<()>,
     /// That of the last server.

@@ -27,7 +27,7 @@ impl Governance {
 
     /// The limits of servers that want to know how busy the CPU is.
     fn adaptive_limits(&self) -> Vec<Arc<Adaptive>> {
-        let servers = self.0.servers.all();
+        let servers = self.served().all();
         let steps = servers.iter().filter_map(|method| method.governed());
         steps.filter_map(|steps| steps.concurrency.as_ref()?.adaptive().cloned()).collect()
     }

@@ -182,6 +182,9 @@ async fn a_switch_that_is_a_slip_is_refused_and_says_what_was_meant() {
             "{refused}"
         );
     }
+    let unclosed = switch("defaults", "limit", "{ rate = ");
+    let refused = world.governance.switch(unclosed).unwrap_err().to_string();
+    assert!(refused.starts_with("console: client.defaults.limit: this is not TOML"), "{refused}");
     let other = switch("stock.Levels/all", "timeout", "1s");
     world.governance.switch(other).expect("it is of a service that nobody here knows");
     let told = world.governance.explain("shop.Inventory/price");

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::resolve::{Decision, Resolved, Said};
-use super::set::{Origin, Target, in_words};
+use super::set::Target;
 use super::types::RuleKey;
 use crate::governance::Moment;
 
@@ -87,18 +87,14 @@ fn row(resolved: &Resolved, decision: &Decision, now: Moment, live: &[Live]) -> 
         (None, Some(capped)) => format!("cap of {}", capped.origin),
         (None, None) => String::new(),
     };
-    let expires = |origin: &Origin| {
-        let left = origin.expires.map(|expires| in_words(expires.since(now)));
-        left.map(|left| format!(", expires in {left}")).unwrap_or_default()
-    };
     if let Some(said) = &decision.said {
-        whose.push_str(&expires(&said.origin));
+        whose.push_str(&said.origin.expiry(now));
     }
     if let (Some(said), Some(capped)) = (&decision.said, &decision.capped) {
         whose.push_str(&format!(", which said {}, capped by {}", said.words, capped.origin));
     }
     if let Some(capped) = &decision.capped {
-        whose.push_str(&expires(&capped.origin));
+        whose.push_str(&capped.origin.expiry(now));
     }
     if resolved.is_dark(key) {
         whose.push_str(", dark: only counts");

@@ -55,6 +55,12 @@ impl Origin {
         let source = "attribute".into();
         Self { strength: Strength::Attribute, source, place: None, expires: None }
     }
+
+    /// `, expires in 12 min`, if it does.
+    pub(crate) fn expiry(&self, now: Moment) -> String {
+        let left = self.expires.map(|expires| in_words(expires.since(now)));
+        left.map(|left| format!(", expires in {left}")).unwrap_or_default()
+    }
 }
 
 /// `rules.toml:8`.

@@ -16,7 +16,6 @@ use super::set::{Entry, RuleSet, Section, Strength, Target};
 use super::suggest::{listed, meant, nearest};
 use super::types::{ConcurrencyRule, FallbackRule, HedgeAfter, RuleKey, Rules, Setting};
 use super::units::{Written, quoted};
-use super::words::Quoted;
 
 /// What has to be known of a method to say whether a rule fits it.
 ///
@@ -77,9 +76,7 @@ pub(crate) fn one(
 ) -> Result<(Target, RuleKey, Rules), Mistakes> {
     let node = typed(value).map_err(|(problem, column)| {
         let problem = format!("{problem}, at character {column} of {}", quoted(value));
-        let field = format!("{}.{}.{}", side.name(), Quoted(target), as_key(key));
-        let (source, place, meant, expected) = (source.clone(), None, None, String::new());
-        Mistakes::only(Mistake { source, place, field, problem, meant, expected })
+        wrong_switch(source, side, &[target, key], Wrong::new(problem))
     })?;
     let place = node.place;
     let field = |name: &str, node| Field { name: name.to_owned(), place, node };
@@ -110,13 +107,7 @@ pub(crate) fn named(
     target: &str,
     key: &str,
 ) -> Result<(Target, RuleKey), Mistakes> {
-    let refused = |field: &[&str], wrong: Wrong| {
-        let Wrong { problem, meant, expected } = wrong;
-        let mut path = side.name().to_owned();
-        field.iter().for_each(|name| path.push_str(&format!(".{}", as_key(name))));
-        let (source, place) = (source.clone(), None);
-        Mistakes::only(Mistake { source, place, field: path, problem, meant, expected })
-    };
+    let refused = |names: &[&str], wrong| wrong_switch(source, side, names, wrong);
     let about = self::target(target).map_err(|wrong| refused(&[target], wrong))?;
     let is_cap = about == Target::Caps;
     let key = RuleKey::named(key)
@@ -128,6 +119,15 @@ pub(crate) fn named(
         .and_then(|key| out_of_place(side, is_cap, key).map_or(Ok(key), Err))
         .map_err(|wrong| refused(&[target, key], wrong))?;
     Ok((about, key))
+}
+
+/// What is wrong with a switch, at the key that these names lead to.
+fn wrong_switch(source: &Arc<str>, side: Side, names: &[&str], wrong: Wrong) -> Mistakes {
+    let Wrong { problem, meant, expected } = wrong;
+    let mut field = side.name().to_owned();
+    names.iter().for_each(|name| field.push_str(&format!(".{}", as_key(name))));
+    let (source, place) = (source.clone(), None);
+    Mistakes::only(Mistake { source, place, field, problem, meant, expected })
 }
 
 /// The keys that an entry may have.
